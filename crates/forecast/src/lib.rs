@@ -1,0 +1,1 @@
+//! Online load forecasting with honest intervals: models, selection, seasonality.

@@ -1,0 +1,2 @@
+//! Foreshift: moves load before it hurts. The command line.
+fn main() {}

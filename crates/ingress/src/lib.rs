@@ -1,0 +1,1 @@
+//! The data plane: accepts, routes, forwards, and moves open connections.

@@ -1,0 +1,1 @@
+//! Shared, versioned truth: a watched key-value store with compare-and-swap.

@@ -1,0 +1,1 @@
+//! The state machines of a move: events in, actions out.

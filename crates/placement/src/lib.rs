@@ -1,0 +1,1 @@
+//! Who should live where: affinity map, consistent hashing with bounded loads, planner.

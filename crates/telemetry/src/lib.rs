@@ -1,0 +1,1 @@
+//! Samples, roll-ups, mergeable histograms and heavy-hitter sketches.

@@ -1,0 +1,1 @@
+//! The types that travel: configuration, API bodies, events, ingress and control messages.
