@@ -1,1 +1,31 @@
-//! The types that travel: configuration, API bodies, events, ingress and control messages.
+//! The types that travel: configuration, API bodies, events, and what ingress and control tell each other.
+//!
+//! `ingress` and `control` meet only here and in `meta`, so that either can be replaced, or moved to
+//! another machine, without the other noticing. Serde only: no sockets, no clock, no logic beyond the
+//! checks that make a value well-formed.
+
+mod affinity;
+mod config;
+mod connection;
+mod event;
+mod forecast;
+mod id;
+mod moves;
+mod node;
+mod problem;
+mod report;
+
+pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
+pub use config::{
+    Api, Config, ConfigError, Cookie, Duration, Failover, ForecastConfig, HealthCheck, IngressConfig,
+    KeySelector, Limits, Listener, MetaConfig, MetaStore, Mode, NodeConfig, Pool, Protocol, SameSite,
+    Strategy, UpstreamProtocol,
+};
+pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};
+pub use event::{Event, IngressEvent};
+pub use forecast::{ForecastView, QuantilePath, Scored};
+pub use id::{ConnectionId, InvalidId, MoveId, NodeId, PoolName, SessionId};
+pub use moves::{Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Stay, StayReason, Unit};
+pub use node::{Capacity, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals};
+pub use problem::Problem;
+pub use report::{BucketReport, IngressReport, KeyReport, LatencyBuckets, NodeReport, PoolReport};

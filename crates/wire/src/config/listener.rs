@@ -1,0 +1,117 @@
+//! `[[listener]]`: where clients connect and how they are told apart.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::PoolName;
+
+/// `[[listener]]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// Unique among the listeners.
+    pub name: String,
+    /// Where to listen. Port 0 takes a free one, which the log names.
+    pub address: SocketAddr,
+    /// What is spoken.
+    #[serde(default)]
+    pub protocol: Protocol,
+    /// The pool that serves it.
+    pub pool: PoolName,
+    /// What tells clients apart: the first that is present in a request wins. Source address where empty.
+    #[serde(default)]
+    pub affinity: Vec<KeySelector>,
+}
+
+/// What a listener speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// HTTP/1.1 and HTTP/2 in the clear, WebSocket, gRPC, server-sent events.
+    #[default]
+    Http,
+}
+
+/// One way to find a client's affinity key in a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySelector {
+    /// A cookie's value: `{ cookie = "sid" }` or `{ cookie = { name = "sid", issue = true } }`.
+    Cookie(Cookie),
+    /// A header's value.
+    Header(String),
+    /// A query parameter's value.
+    Query(String),
+    /// The n-th segment of the path, from 0: `/room/42` has `room` and `42`.
+    PathSegment(u16),
+    /// A string or number claim of the JWT in `Authorization: Bearer`. The signature is **not** verified:
+    /// it serves for routing only, the node must verify it.
+    BearerClaim(String),
+    /// The client's address, shortened to so many leading bits: IPv4 up to 32, IPv6 up to 128 (`32` on an
+    /// IPv6 client keeps its first 32 + 32 bits, a /64, so that one number serves both).
+    SourceAddress(u8),
+}
+
+/// A cookie that carries the key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "CookieText")]
+pub struct Cookie {
+    /// The cookie's name.
+    pub name: String,
+    /// Issue it where a client has none: 128 random bits, `HttpOnly`, `Secure` under TLS.
+    pub issue: bool,
+    /// `SameSite` of an issued cookie.
+    pub same_site: SameSite,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum CookieText {
+    Name(String),
+    Full(CookieTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CookieTable {
+    name: String,
+    #[serde(default)]
+    issue: bool,
+    #[serde(default)]
+    same_site: SameSite,
+}
+
+impl From<CookieText> for Cookie {
+    fn from(text: CookieText) -> Self {
+        match text {
+            CookieText::Name(name) => Self {
+                name,
+                issue: false,
+                same_site: SameSite::default(),
+            },
+            CookieText::Full(CookieTable {
+                name,
+                issue,
+                same_site,
+            }) => Self {
+                name,
+                issue,
+                same_site,
+            },
+        }
+    }
+}
+
+/// `SameSite` of an issued cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SameSite {
+    /// `Strict`
+    Strict,
+    /// `Lax`
+    #[default]
+    Lax,
+    /// `None`; browsers take it only with `Secure`.
+    None,
+}

@@ -1,0 +1,195 @@
+//! `[[pool]]`: a service, its nodes, and when and how its clients are moved.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::Duration;
+use crate::{Capacity, NodeId, PoolName};
+
+/// `[[pool]]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Unique among the pools.
+    pub name: PoolName,
+    /// What may be done: `observe`, `advise` or `act`.
+    #[serde(default)]
+    pub mode: Mode,
+    /// Load score, 1 to 100, that a node's predicted score must not cross.
+    #[serde(default = "load_threshold")]
+    pub load_threshold: f64,
+    /// How far under the threshold a relieved node is brought, in score points.
+    #[serde(default = "headroom")]
+    pub headroom: f64,
+    /// The quantile of the forecast that is held against the threshold: 0.5, 0.9 or 0.99.
+    #[serde(default = "trigger_quantile")]
+    pub trigger_quantile: f64,
+    /// A key moves at most once in this time.
+    #[serde(default = "migration_interval")]
+    pub migration_interval: Duration,
+    /// Who moves a connection: `proxy` (the client notices nothing).
+    #[serde(default)]
+    pub migration_strategy: Strategy,
+    /// Deadline of one hand-over; then the old node serves on.
+    #[serde(default = "migration_deadline")]
+    pub migration_deadline: Duration,
+    /// How often loads are scored and plans made, 100 ms to 1 min.
+    #[serde(default = "check_interval")]
+    pub check_interval: Duration,
+    /// Moves planned in one round at most.
+    #[serde(default = "max_moves_per_tick")]
+    pub max_moves_per_tick: u32,
+    /// No node gets more than this factor of its weighted share of the buckets; 1.05 to 10.
+    #[serde(default = "balance_factor")]
+    pub balance_factor: f64,
+    /// How the nodes' health is checked; not at all where absent.
+    #[serde(default)]
+    pub health: Option<HealthCheck>,
+    /// Path of the old node's hand-over hook.
+    #[serde(default)]
+    pub handoff_path: Option<String>,
+    /// Path at which the new node is given the state.
+    #[serde(default)]
+    pub resume_path: Option<String>,
+    /// What happens to the WebSockets of a node that dies.
+    #[serde(default)]
+    pub failover: Failover,
+    /// What is spoken to the nodes.
+    #[serde(default)]
+    pub upstream_protocol: UpstreamProtocol,
+    /// Time to connect to a node.
+    #[serde(default = "connect_timeout")]
+    pub connect_timeout: Duration,
+    /// Time for a node to begin its answer.
+    #[serde(default = "request_timeout")]
+    pub request_timeout: Duration,
+    /// The nodes.
+    #[serde(default)]
+    pub node: Vec<NodeConfig>,
+}
+
+fn load_threshold() -> f64 {
+    80.0
+}
+fn headroom() -> f64 {
+    5.0
+}
+fn trigger_quantile() -> f64 {
+    0.9
+}
+fn migration_interval() -> Duration {
+    Duration::from_secs(30)
+}
+fn migration_deadline() -> Duration {
+    Duration::from_secs(5)
+}
+fn check_interval() -> Duration {
+    Duration::from_millis(500)
+}
+fn max_moves_per_tick() -> u32 {
+    200
+}
+fn balance_factor() -> f64 {
+    1.25
+}
+fn connect_timeout() -> Duration {
+    Duration::from_secs(2)
+}
+fn request_timeout() -> Duration {
+    Duration::from_secs(60)
+}
+
+/// What a pool's control loop may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Measure and forecast.
+    Observe,
+    /// Show plans; nothing moves.
+    #[default]
+    Advise,
+    /// Move.
+    Act,
+}
+
+/// Who moves a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The ingress switches it to the new node; the client notices nothing.
+    #[default]
+    Proxy,
+}
+
+/// What happens to the WebSockets of a node that dies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Failover {
+    /// Closed with 1012, so that the client reconnects.
+    #[default]
+    Close,
+    /// Opened on another node with `Foreshift-Failover`; messages under way to the dead node are lost.
+    Resume,
+}
+
+/// What is spoken to a pool's nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1, except gRPC, which needs HTTP/2.
+    #[default]
+    Auto,
+    /// HTTP/2 in the clear for all but WebSockets.
+    H2c,
+}
+
+/// How a node's health is checked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HealthCheck {
+    /// Path for an HTTP check (2xx and 3xx are healthy); a TCP connect is enough where absent.
+    pub path: Option<String>,
+    /// Time between checks.
+    pub interval: Duration,
+    /// Time for a whole check.
+    pub timeout: Duration,
+    /// Checks in a row that must pass before a node is ready.
+    pub rise: u16,
+    /// Checks in a row that must fail before a node is down.
+    pub fall: u16,
+}
+
+impl Default for HealthCheck {
+    fn default() -> Self {
+        Self {
+            path: None,
+            interval: Duration::from_secs(2),
+            timeout: Duration::from_secs(1),
+            rise: 2,
+            fall: 3,
+        }
+    }
+}
+
+/// `[[pool.node]]`
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    /// Unique within the pool.
+    pub id: NodeId,
+    /// IP address and port.
+    pub address: std::net::SocketAddr,
+    /// Failure domain.
+    #[serde(default)]
+    pub zone: String,
+    /// Share of the keys relative to the others.
+    #[serde(default = "weight")]
+    pub weight: f64,
+    /// What it can carry.
+    #[serde(default)]
+    pub capacity: Capacity,
+}
+
+fn weight() -> f64 {
+    1.0
+}

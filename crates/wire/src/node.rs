@@ -1,0 +1,150 @@
+//! Nodes and pools as they are told over the API and kept in metadata.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{ForecastView, Mode, NodeId, PoolName};
+
+/// Where a node is in its life. Only `ready` nodes are given new keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum NodeState {
+    /// Added, not yet found healthy.
+    Joining,
+    /// Healthy: serves and is given new keys.
+    Ready,
+    /// Being emptied: serves what it has until that has moved.
+    Draining,
+    /// Not healthy or taken out: serves nothing.
+    Down,
+}
+
+/// What a node can carry. A signal without a capacity does not count towards the load score.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Capacity {
+    /// Requests that the node works on at once.
+    pub requests_in_flight: Option<u32>,
+    /// Open client connections.
+    pub connections: Option<u32>,
+    /// Requests per second; every WebSocket data message from a client counts as one.
+    pub requests_per_second: Option<f64>,
+    /// Bytes per second, both directions together.
+    pub bytes_per_second: Option<f64>,
+    /// The p99 response time, in milliseconds, at which the node counts as fully loaded.
+    pub response_time_ms: Option<f64>,
+}
+
+/// A node as configured or added over the API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NodeSpec {
+    /// Unique within the pool.
+    #[schema(value_type = String)]
+    pub id: NodeId,
+    /// `host:port`; an IP address and a port.
+    pub address: String,
+    /// Failure domain; nodes of one zone fail together.
+    #[serde(default)]
+    pub zone: String,
+    /// Share of the keys relative to the other nodes, above 0; default 1.
+    #[serde(default = "one")]
+    pub weight: f64,
+    /// What it can carry.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// State wished by the operator: `ready`, `draining` or `down`. Health checks decide between `ready` and
+    /// what is observed; they never override `draining` or `down`.
+    #[serde(default = "ready")]
+    pub state: NodeState,
+}
+
+fn one() -> f64 {
+    1.0
+}
+
+fn ready() -> NodeState {
+    NodeState::Ready
+}
+
+/// A node as metadata keeps it: what was configured or added, and what was observed since.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeRecord {
+    /// What was configured.
+    pub spec: NodeSpec,
+    /// The state that counts: the operator's wish joined with health.
+    pub observed: NodeState,
+    /// Why it is not ready, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// One node's load as measured over the last interval. `None` is "not measured", never zero.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Signals {
+    /// Share of the CPU in use, 0 to 1 (above 1 where the report means it so).
+    pub cpu: Option<f64>,
+    /// Share of the memory in use, 0 to 1.
+    pub memory: Option<f64>,
+    /// The application's own figure for how full it is, 0 to 1.
+    pub utilisation: Option<f64>,
+    /// Requests (and WebSocket data messages from clients) per second.
+    pub requests_per_s: Option<f64>,
+    /// Mean response time over the interval, in milliseconds.
+    pub response_ms_mean: Option<f64>,
+    /// Median response time over the interval, in milliseconds.
+    pub response_ms_p50: Option<f64>,
+    /// 99th percentile of the response time over the interval, in milliseconds.
+    pub response_ms_p99: Option<f64>,
+    /// Client connections open to the node.
+    pub connections: Option<f64>,
+    /// Requests in flight, time-weighted mean over the interval.
+    pub in_flight: Option<f64>,
+    /// Failed requests per second (connect errors, timeouts, 5xx).
+    pub errors_per_s: Option<f64>,
+    /// Bytes per second, both directions together.
+    pub bytes_per_s: Option<f64>,
+}
+
+/// A node as the API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct NodeView {
+    /// What was configured.
+    #[serde(flatten)]
+    pub spec: NodeSpec,
+    /// The state that counts: the operator's wish joined with health.
+    pub observed_state: NodeState,
+    /// Why it is not ready, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_reason: Option<String>,
+    /// Measured over the last interval.
+    pub signals: Signals,
+    /// Load score now, 0 to 100 (above 100 is overload).
+    pub load_score: Option<f64>,
+    /// Forecast over the horizon.
+    pub forecast: Option<ForecastView>,
+    /// 100 − highest predicted load score at the trigger quantile.
+    pub capacity_score: Option<f64>,
+    /// Buckets of the affinity map that the node owns, of 65,536.
+    pub buckets: u32,
+    /// Keys placed on it by an override.
+    pub overrides: u64,
+}
+
+/// A pool as the API shows it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct PoolView {
+    /// Unique within the configuration.
+    #[schema(value_type = String)]
+    pub name: PoolName,
+    /// What it may do: observe, advise or act.
+    pub mode: Mode,
+    /// Version of its affinity map.
+    pub map_version: u64,
+    /// Its nodes, by id.
+    pub nodes: Vec<NodeView>,
+    /// Load score over which a node counts as about to be overloaded.
+    pub load_threshold: f64,
+    /// True while recent forecasts were worse than "the load stays as it is", so that plans use current load.
+    pub forecast_gated: bool,
+}

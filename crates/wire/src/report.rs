@@ -1,0 +1,98 @@
+//! What the ingress measured since it was last asked.
+//!
+//! Everything is a delta over the interval, except the gauges `in_flight`, `connections` and `open`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{NodeId, PoolName, SessionId};
+
+/// One report of one ingress.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct IngressReport {
+    /// One element a pool.
+    pub pools: Vec<PoolReport>,
+}
+
+/// One pool.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PoolReport {
+    /// The pool.
+    pub pool: PoolName,
+    /// One element a node that the ingress knows.
+    pub nodes: Vec<NodeReport>,
+    /// Buckets with traffic or open streams.
+    pub buckets: Vec<BucketReport>,
+    /// The heaviest keys, heaviest first; bounded.
+    pub keys: Vec<KeyReport>,
+}
+
+/// One node as the ingress sees it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct NodeReport {
+    /// The node.
+    pub node: NodeId,
+    /// Requests answered, and WebSocket data messages from clients.
+    pub requests: u64,
+    /// Connect errors, timeouts, answers that were no HTTP, and 5xx.
+    pub errors: u64,
+    /// Bytes in both directions.
+    pub bytes: u64,
+    /// Sum of the time that requests were in flight within the interval, in microseconds. Divided by the
+    /// interval it is the mean number in flight (Little's law).
+    pub busy_us: u64,
+    /// Requests in flight now.
+    pub in_flight: u32,
+    /// Client connections and streams open to it now.
+    pub connections: u32,
+    /// Response times of the interval.
+    pub response: LatencyBuckets,
+}
+
+/// A mergeable histogram of microseconds, sparse: `(bucket index, count)`, rising.
+///
+/// Bucketing of the crate `histogram` with grouping power 5 and maximum power 36: a relative error of 3 %.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LatencyBuckets(pub Vec<(u32, u64)>);
+
+impl LatencyBuckets {
+    /// `grouping_power` of every histogram that travels.
+    pub const GROUPING_POWER: u8 = 5;
+    /// `max_value_power` of every histogram that travels: up to 19 hours.
+    pub const MAX_VALUE_POWER: u8 = 36;
+}
+
+/// One bucket of the affinity map.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BucketReport {
+    /// 0 to 65,535.
+    pub bucket: u16,
+    /// Requests and WebSocket data messages.
+    pub requests: u32,
+    /// Bytes in both directions.
+    pub bytes: u64,
+    /// As in [`NodeReport::busy_us`].
+    pub busy_us: u64,
+    /// Open connections and streams now.
+    pub open: u32,
+}
+
+/// One heavy key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyReport {
+    /// Its session.
+    pub session: SessionId,
+    /// The key, shortened to 64 characters.
+    pub key: String,
+    /// The node that served it last.
+    pub node: NodeId,
+    /// Requests and WebSocket data messages; at most `error` too high.
+    pub requests: u32,
+    /// Bytes in both directions.
+    pub bytes: u64,
+    /// As in [`NodeReport::busy_us`].
+    pub busy_us: u64,
+    /// Open connections and streams now.
+    pub open: u32,
+    /// By how much `requests` may be too high (space-saving sketch).
+    pub error: u32,
+}
