@@ -14,6 +14,7 @@ mod moves;
 mod node;
 mod problem;
 mod report;
+mod request;
 
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
 pub use config::{
@@ -29,3 +30,4 @@ pub use moves::{Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Sta
 pub use node::{Capacity, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals};
 pub use problem::Problem;
 pub use report::{BucketReport, IngressReport, KeyReport, LatencyBuckets, NodeReport, PoolReport};
+pub use request::{ForecastFilter, MoveFilter, NodeForecast, PlanView, PoolFilter, StateRequest};
