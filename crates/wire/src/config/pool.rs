@@ -18,6 +18,9 @@ pub struct Pool {
     /// Load score, 1 to 100, that a node's predicted score must not cross.
     #[serde(default = "load_threshold")]
     pub load_threshold: f64,
+    /// Which score is held against the threshold: the predicted one, or the current one as reactive balancers do.
+    #[serde(default)]
+    pub trigger: Trigger,
     /// How far under the threshold a relieved node is brought, in score points.
     #[serde(default = "headroom")]
     pub headroom: f64,
@@ -110,6 +113,18 @@ pub enum Mode {
     Advise,
     /// Move.
     Act,
+}
+
+/// What sets off a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// The highest score within the horizon at `trigger_quantile`.
+    #[default]
+    Predicted,
+    /// The score as it is now; every decision of the plan is then made on current scores. For comparison, and
+    /// for pools whose load nothing announces.
+    Current,
 }
 
 /// Who moves a connection.
