@@ -1,0 +1,116 @@
+//! `cargo xtask bench`: figures that docs/benchmarks.md records.
+//!
+//! `ingress` compares Foreshift with other proxies on real sockets; the other names run a crate's divan benches.
+//! Nothing here is a test: figures depend on the machine, so each comes with HAProxy's on the same one.
+
+mod account;
+mod backend;
+mod client;
+mod cores;
+mod http;
+mod ingress;
+mod proxies;
+mod reactor;
+mod report;
+mod scenario;
+mod stream;
+mod websocket;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::{Subcommand, ValueEnum};
+
+use crate::steps;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The data plane beside HAProxy, nginx and Envoy.
+    Ingress(IngressArgs),
+    /// Affinity map and planner.
+    Placement(CrateArgs),
+    /// Forecasting models.
+    Forecast(CrateArgs),
+    /// The control tick.
+    Control(CrateArgs),
+}
+
+#[derive(clap::Args)]
+struct CrateArgs {
+    /// Handed to the bench binary, for example a filter.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct IngressArgs {
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+    /// Only these proxies; Envoy takes part by default where it is found (`ENVOY` or PATH).
+    #[arg(long, value_enum, value_delimiter = ',')]
+    only: Vec<Contender>,
+    /// Only these scenarios.
+    #[arg(long, value_enum, value_delimiter = ',')]
+    scenario: Vec<scenario::Scenario>,
+    /// How often each proxy is measured in each scenario; the median counts.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=20))]
+    rounds: u32,
+    /// Length of one measurement, after a second of warm-up.
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=60))]
+    seconds: u64,
+    /// Client connections that always have one request under way.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    connections: u32,
+    /// Idle WebSocket pairs.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
+    pairs: u32,
+    /// Measure this `foreshift` instead of building one in release mode.
+    #[arg(long)]
+    foreshift: Option<PathBuf>,
+}
+
+/// Who is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Contender {
+    /// No proxy: what load and backend can do by themselves.
+    Direct,
+    /// This project.
+    Foreshift,
+    /// HAProxy as plain as it can be: the reference.
+    Haproxy,
+    /// HAProxy doing what Foreshift does on each request: hash a header to a node, add forwarding headers.
+    HaproxySameWork,
+    /// nginx.
+    Nginx,
+    /// Envoy.
+    Envoy,
+}
+
+pub(crate) fn run(args: &Args) -> Result<()> {
+    match &args.what {
+        What::Ingress(args) => ingress::run(args),
+        What::Placement(args) => crate_benches("placement", args),
+        What::Forecast(args) => crate_benches("forecast", args),
+        What::Control(args) => crate_benches("control", args),
+    }
+}
+
+fn crate_benches(folder: &str, args: &CrateArgs) -> Result<()> {
+    let mut command = steps::cargo();
+    command.args([
+        "bench",
+        "--package",
+        &format!("foreshift-{folder}"),
+        "--benches",
+        "--",
+    ]);
+    steps::run(command.args(&args.arguments))
+}

@@ -1,0 +1,90 @@
+//! A non-blocking socket with what it could not send yet.
+
+use std::{
+    io::{self, ErrorKind, Read, Write},
+    net::TcpStream,
+    os::fd::{AsFd, BorrowedFd},
+};
+
+/// One end of a connection, registered edge-triggered: read until short, write until it would block.
+#[derive(Debug)]
+pub(super) struct Stream {
+    socket: TcpStream,
+    unsent: Vec<u8>,
+}
+
+/// What a read brought.
+pub(super) enum Got {
+    /// So many bytes, and perhaps more to come.
+    More(usize),
+    /// So many bytes, and the socket is empty.
+    Last(usize),
+    /// The other end closed.
+    End,
+}
+
+impl Stream {
+    pub(super) fn new(socket: TcpStream) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        socket.set_nodelay(true)?;
+        Ok(Self {
+            socket,
+            unsent: Vec::new(),
+        })
+    }
+
+    pub(super) fn read(&mut self, into: &mut [u8]) -> io::Result<Got> {
+        loop {
+            return match self.socket.read(into) {
+                Ok(0) => Ok(Got::End),
+                Ok(n) if n == into.len() => Ok(Got::More(n)),
+                Ok(n) => Ok(Got::Last(n)),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Got::Last(0)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// Sends what the socket takes and keeps the rest for [`Stream::flush`].
+    pub(super) fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let sent = if self.unsent.is_empty() {
+            self.write(bytes)?
+        } else {
+            0
+        };
+        self.unsent.extend_from_slice(&bytes[sent..]);
+        Ok(())
+    }
+
+    /// The socket may take more.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        if self.unsent.is_empty() {
+            return Ok(());
+        }
+        let unsent = std::mem::take(&mut self.unsent);
+        let sent = self.write(&unsent)?;
+        self.unsent = unsent;
+        self.unsent.drain(..sent);
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let mut sent = 0;
+        while sent < bytes.len() {
+            match self.socket.write(&bytes[sent..]) {
+                Ok(n) => sent += n,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(sent)
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

@@ -1,0 +1,117 @@
+//! What the tests and benches need besides Rust: installed by root, named otherwise.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, bail};
+
+use crate::steps;
+
+/// A program and the Debian package that brings it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Program {
+    name: &'static str,
+    package: &'static str,
+}
+
+const fn program(name: &'static str, package: &'static str) -> Program {
+    Program { name, package }
+}
+
+pub(crate) const HAPROXY: Program = program("haproxy", "haproxy");
+pub(crate) const NGINX: Program = program("nginx", "nginx-light");
+const CURL: Program = program("curl", "curl");
+const CHROMIUM: Program = program("chromium", "chromium");
+const PYTHON: Program = program("python3", "python3");
+
+/// Version of PyPI's `websockets` that the tests talk to.
+const WEBSOCKETS: &str = "websockets==15.0.1";
+
+/// Everything that the end-to-end tests talk to.
+pub(crate) fn for_tests() -> Result<()> {
+    programs(&[CURL, PYTHON, CHROMIUM])?;
+    python_packages()?;
+    nextest()
+}
+
+/// Makes sure that `wanted` can be run: installs what is missing where that is allowed.
+pub(crate) fn programs(wanted: &[Program]) -> Result<()> {
+    let missing: Vec<_> = wanted
+        .iter()
+        .filter(|program| on_path(program.name).is_none())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let packages: Vec<_> = missing.iter().map(|program| program.package).collect();
+    let packages_text = packages.join(" ");
+    if !rustix::process::geteuid().is_root() || on_path("apt-get").is_none() {
+        bail!("missing: {packages_text}. Install them, on Debian with: sudo apt-get install {packages_text}");
+    }
+    eprintln!("    installing {packages_text}");
+    steps::run(apt_get().args(["update", "-qq"]))?;
+    steps::run(
+        apt_get()
+            .args(["install", "-qq", "--yes", "--no-install-recommends"])
+            .args(packages),
+    )
+}
+
+/// Where a program is, looked up as a shell would.
+pub(crate) fn on_path(name: &str) -> Option<PathBuf> {
+    let folders = env::var_os("PATH")?;
+    env::split_paths(&folders)
+        .map(|folder| folder.join(name))
+        .find(|file| is_executable(file))
+}
+
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    fs::metadata(file).is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
+}
+
+fn apt_get() -> Command {
+    let mut command = Command::new("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive");
+    command
+}
+
+/// PyPI packages in a folder under `target`, so that nothing is added to the user's Python.
+fn python_packages() -> Result<()> {
+    let folder = steps::target().join("python");
+    let stamp = folder.join("installed");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == WEBSOCKETS) {
+        return Ok(());
+    }
+    if !runs(Command::new("python3").args(["-m", "pip", "--version"])) {
+        programs(&[program("pip3", "python3-pip")])?;
+    }
+    let mut pip = Command::new("python3");
+    pip.args([
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        "--upgrade",
+        "--no-deps",
+    ]);
+    steps::run(pip.arg("--target").arg(&folder).arg(WEBSOCKETS))?;
+    Ok(fs::write(stamp, WEBSOCKETS)?)
+}
+
+fn nextest() -> Result<()> {
+    if runs(steps::cargo().args(["nextest", "--version"])) {
+        return Ok(());
+    }
+    eprintln!("    installing cargo-nextest");
+    steps::run(steps::cargo().args(["install", "--locked", "cargo-nextest"]))
+}
+
+/// Whether a program starts and ends well; what it prints is dropped.
+pub(crate) fn runs(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
