@@ -1,0 +1,297 @@
+//! A backend: a WebSocket and HTTP/1.1 service with a fixed number of workers.
+//!
+//! It stands for the stateful services that Foreshift is for. Every WebSocket message and every `GET /work` is
+//! one work item: it queues for a worker, takes its service time, raises its session's counter and is answered.
+//! `POST /handoff` gives a session's state away and `POST /resume` takes it in, as the design's section 6 says.
+//! `GET /stats` tells what was done, `/headers` and `/echo` show what arrived.
+
+mod fault;
+mod service;
+mod session;
+mod socket;
+mod work;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use hyper::{server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    io::AsyncWriteExt,
+    net::{TcpListener, TcpStream},
+    sync::{Notify, mpsc, watch},
+    task::{JoinHandle, JoinSet},
+};
+
+use fault::{Faults, Spoilable, Spoiler};
+use service::Service;
+use session::Sessions;
+use work::Workers;
+
+pub use fault::{Fault, Step};
+pub(crate) use socket::config as socket_config;
+
+/// What a backend is like.
+#[derive(Debug, Clone)]
+pub struct BackendOptions {
+    /// Its name in answers.
+    pub name: String,
+    /// Where to listen; port 0 takes a free one.
+    pub address: SocketAddr,
+    /// Work items that are worked on at once; more wait.
+    pub workers: usize,
+    /// Mean of the service time; zero answers at once.
+    pub service_time: Duration,
+    /// Standard deviation of the service time's logarithm; 0 makes every service time the same.
+    pub spread: f64,
+    /// Spend the service time on a core rather than wait.
+    pub burn: bool,
+    /// Of the drawn service times.
+    pub seed: u64,
+}
+
+impl Default for BackendOptions {
+    /// At once, for tests: 64 workers, no service time, on a free port of the loopback.
+    fn default() -> Self {
+        Self {
+            name: "lab".into(),
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            workers: 64,
+            service_time: Duration::ZERO,
+            spread: 0.5,
+            burn: false,
+            seed: 1,
+        }
+    }
+}
+
+/// What a backend did and does: the body of `GET /stats`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendStats {
+    /// The backend's name.
+    pub node: String,
+    /// Work items that wait for a worker.
+    pub queued: usize,
+    /// Work items that a worker has.
+    pub in_service: usize,
+    /// Work items done.
+    pub handled: u64,
+    /// Sessions remembered.
+    pub sessions: usize,
+    /// Sessions given away.
+    pub handed_over: u64,
+    /// Sessions taken in.
+    pub resumed: u64,
+    /// Work items whose number was not the one that was due on their connection.
+    pub disorder: u64,
+}
+
+/// A running backend. Dropping it kills it.
+#[derive(Debug)]
+pub struct Backend {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    refused: watch::Receiver<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Backend {
+    /// Starts a backend on the current Tokio runtime. Fails where its port cannot be bound.
+    pub async fn start(options: BackendOptions) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(options.address).await?;
+        let address = listener.local_addr()?;
+        let BackendOptions {
+            name,
+            workers,
+            service_time,
+            spread,
+            burn,
+            seed,
+            ..
+        } = options;
+        let shared = Arc::new(Shared {
+            name,
+            workers: Workers::new(workers, service_time, spread, burn, seed),
+            sessions: Sessions::default(),
+            faults: Faults::default(),
+            death: Notify::new(),
+            refusing: watch::Sender::new(false),
+        });
+        let (closed, refused) = watch::channel(false);
+        let task = tokio::spawn(accept(shared.clone(), listener, address, closed));
+        Ok(Self {
+            address,
+            shared,
+            refused,
+            task,
+        })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its name in answers.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Makes a step fail from now on.
+    pub async fn fail(&self, step: Step, fault: Fault) {
+        self.shared.faults.set(step, fault);
+        if (step, fault) == (Step::Accept, Fault::Refuse) {
+            self.refuse(true).await;
+        }
+    }
+
+    /// Makes every step succeed again. What was spoilt or stalled before stays so.
+    pub async fn heal(&self) {
+        self.shared.faults.clear();
+        self.refuse(false).await;
+    }
+
+    /// Closes or opens the port, and returns when that is done.
+    async fn refuse(&self, refuse: bool) {
+        self.shared
+            .refusing
+            .send_if_modified(|now| std::mem::replace(now, refuse) != refuse);
+        // An error means that the backend is gone, and its port with it.
+        let _ = self.refused.clone().wait_for(|refused| *refused == refuse).await;
+    }
+
+    /// Ends it at once, as a crash would: connections drop, sessions are gone. Returns when they are.
+    pub async fn kill(mut self) {
+        self.task.abort();
+        // The error says that it was cancelled, which is what was asked for.
+        let _ = (&mut self.task).await;
+    }
+
+    /// Waits until it ends, by [`Fault::Die`] that is.
+    pub async fn died(&mut self) {
+        let _ = (&mut self.task).await;
+    }
+
+    /// What it did and does.
+    pub fn stats(&self) -> BackendStats {
+        self.shared.stats()
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    name: String,
+    workers: Workers,
+    sessions: Sessions,
+    faults: Faults,
+    death: Notify,
+    refusing: watch::Sender<bool>,
+}
+
+impl Shared {
+    fn stats(&self) -> BackendStats {
+        let counts = self.sessions.counts();
+        BackendStats {
+            node: self.name.clone(),
+            queued: self.workers.queued(),
+            in_service: self.workers.in_service(),
+            handled: self.workers.handled(),
+            sessions: self.sessions.len(),
+            handed_over: counts.handed_over,
+            resumed: counts.resumed,
+            disorder: counts.disorder,
+        }
+    }
+
+    /// Ends the whole backend; whoever asks for it never goes on.
+    async fn die(&self) -> std::convert::Infallible {
+        self.death.notify_one();
+        std::future::pending().await
+    }
+}
+
+/// Accepts until death. The connections' tasks are in a set that ends with it.
+async fn accept(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    address: SocketAddr,
+    closed: watch::Sender<bool>,
+) {
+    let mut connections = JoinSet::new();
+    let mut refusing = shared.refusing.subscribe();
+    let mut listener = Some(listener);
+    let mut number = 0;
+    loop {
+        let accepted = async {
+            match &listener {
+                Some(listener) => listener.accept().await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            accepted = accepted => if let Ok((stream, _)) = accepted {
+                number += 1;
+                connections.spawn(connection(shared.clone(), stream, number));
+            },
+            Ok(()) = refusing.changed() => {
+                let refuse = *refusing.borrow_and_update();
+                listener = match refuse {
+                    true => None,
+                    false => TcpListener::bind(address).await.ok(),
+                };
+                closed.send_replace(refuse);
+            }
+            Some(_) = connections.join_next() => {}
+            () = shared.death.notified() => return,
+        }
+    }
+}
+
+async fn connection(shared: Arc<Shared>, mut stream: TcpStream, number: u64) {
+    // Without it answers wait for each other's acknowledgement; slower, not wrong.
+    let _ = stream.set_nodelay(true);
+    match shared.faults.at(Step::Accept) {
+        None | Some(Fault::Refuse) => serve(shared, stream, number).await,
+        Some(Fault::Reset) => fault::reset(&stream),
+        Some(Fault::Stall) => std::future::pending().await,
+        Some(Fault::Garbage) => _ = stream.write_all(&[0xFF; 64]).await,
+        Some(Fault::Die) => match shared.die().await {},
+    }
+}
+
+async fn serve(shared: Arc<Shared>, stream: TcpStream, number: u64) {
+    let spoiler = Spoiler::default();
+    let stream = TokioIo::new(Spoilable::new(stream, spoiler.clone()));
+    let (upgrades, mut upgraded) = mpsc::unbounded_channel();
+    let service = Service {
+        shared: shared.clone(),
+        spoiler: spoiler.clone(),
+        number,
+        upgrades,
+    };
+    let served = http1::Builder::new()
+        .max_buf_size(16 * 1024)
+        .serve_connection(stream, service_fn(move |request| service.clone().answer(request)))
+        .with_upgrades()
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection ended");
+    }
+    if let Some((opening, upgrade)) = upgraded.recv().await {
+        match upgrade.await {
+            Ok(stream) => socket::serve(shared, opening, stream, spoiler).await,
+            Err(error) => {
+                shared
+                    .sessions
+                    .close(&opening.session, &opening.connection, opening.number);
+                tracing::debug!(%error, "upgrade failed");
+            }
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Clients that check what they get.
+
+mod http;
+mod socket;
+mod swarm;
+
+pub use http::HttpClient;
+pub use socket::{Socket, SocketOptions, Style};
+pub use swarm::{Swarm, SwarmOptions, SwarmReport};
