@@ -18,9 +18,9 @@ mod request;
 
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
 pub use config::{
-    Api, Config, ConfigError, Cookie, Duration, Failover, ForecastConfig, HealthCheck, IngressConfig,
-    KeySelector, Limits, Listener, MetaConfig, MetaStore, Mode, NodeConfig, Pool, Protocol, SameSite,
-    Strategy, Trigger, UpstreamProtocol,
+    Api, Config, ConfigError, ConfigWarning, Cookie, Duration, Failover, ForecastConfig, HealthCheck,
+    IngressConfig, KeySelector, Limits, Listener, MetaConfig, MetaStore, Mode, NodeConfig, Pool, Protocol,
+    SameSite, Strategy, Trigger, UpstreamProtocol,
 };
 pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};
 pub use event::{Event, IngressEvent};

@@ -1,8 +1,11 @@
 //! `[[listener]]`: where clients connect and how they are told apart.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
 
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
+};
 
 use crate::PoolName;
 
@@ -54,8 +57,7 @@ pub enum KeySelector {
 }
 
 /// A cookie that carries the key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "CookieText")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Cookie {
     /// The cookie's name.
     pub name: String,
@@ -63,13 +65,6 @@ pub struct Cookie {
     pub issue: bool,
     /// `SameSite` of an issued cookie.
     pub same_site: SameSite,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum CookieText {
-    Name(String),
-    Full(CookieTable),
 }
 
 #[derive(Deserialize)]
@@ -82,24 +77,41 @@ struct CookieTable {
     same_site: SameSite,
 }
 
-impl From<CookieText> for Cookie {
-    fn from(text: CookieText) -> Self {
-        match text {
-            CookieText::Name(name) => Self {
-                name,
-                issue: false,
-                same_site: SameSite::default(),
-            },
-            CookieText::Full(CookieTable {
-                name,
-                issue,
-                same_site,
-            }) => Self {
-                name,
-                issue,
-                same_site,
-            },
-        }
+impl<'de> Deserialize<'de> for Cookie {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CookieText)
+    }
+}
+
+/// A name alone or a table. By hand, because an untagged enum cannot say which key is wrong.
+struct CookieText;
+
+impl<'de> Visitor<'de> for CookieText {
+    type Value = Cookie;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a cookie's name, or a table with name, issue and same_site")
+    }
+
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<Cookie, E> {
+        Ok(Cookie {
+            name: name.into(),
+            issue: false,
+            same_site: SameSite::default(),
+        })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Cookie, A::Error> {
+        let CookieTable {
+            name,
+            issue,
+            same_site,
+        } = Deserialize::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Cookie {
+            name,
+            issue,
+            same_site,
+        })
     }
 }
 

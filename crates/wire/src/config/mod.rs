@@ -14,7 +14,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use duration::Duration;
-pub use error::ConfigError;
+pub use error::{ConfigError, ConfigWarning};
 pub use listener::{Cookie, KeySelector, Listener, Protocol, SameSite};
 pub use pool::{Failover, HealthCheck, Mode, NodeConfig, Pool, Strategy, Trigger, UpstreamProtocol};
 
@@ -108,7 +108,7 @@ impl Default for ForecastConfig {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IngressConfig {
-    /// Worker threads; one for each core where absent.
+    /// Worker threads, 1 to 1,024; one for each core where absent.
     pub workers: Option<u16>,
     /// How long a graceful shutdown waits for connections to end, before it closes them.
     pub drain_timeout: Duration,
@@ -143,8 +143,8 @@ pub struct Limits {
     pub connections: u32,
     /// Client connections open at once from one source address.
     pub connections_per_source: u32,
-    /// Bytes of client input held while a WebSocket is being handed over, for each connection; beyond it the
-    /// client is slowed down, not cut.
+    /// Bytes of client input held while a WebSocket is being handed over, for each connection, 1 KiB to
+    /// 64 MiB; beyond it the client is slowed down, not cut.
     pub pause_buffer_bytes: u32,
     /// Bytes of one WebSocket message; more closes with 1009. 0 is without limit.
     pub message_bytes: u64,

@@ -1,0 +1,91 @@
+//! Rules for `[[listener]]`.
+
+use std::net::SocketAddr;
+
+use super::{
+    super::{Config, KeySelector, Listener},
+    finding::{Findings, Table},
+};
+
+pub(super) fn check(config: &Config, findings: &mut Findings) {
+    if config.listener.is_empty() {
+        findings.of("listener").add(
+            "",
+            "there is none; add a [[listener]] with name, address and pool",
+        );
+    }
+    for (n, listener) in config.listener.iter().enumerate() {
+        let mut table = findings.of(format!("listener[{n}]"));
+        table.not_empty("name", &listener.name);
+        let before = &config.listener[..n];
+        if let Some(other) = before.iter().position(|l| l.name == listener.name) {
+            let name = &listener.name;
+            table.add(
+                "name",
+                format!("{name:?} is the name of listener[{other}] too; use another one"),
+            );
+        }
+        address(config, n, listener, &mut table);
+        if !config.pool.iter().any(|p| p.name == listener.pool) {
+            let known: Vec<&str> = config.pool.iter().map(|p| p.name.as_str()).collect();
+            let known = match known.is_empty() {
+                true => "there is none; add a [[pool]]".to_owned(),
+                false => format!("there are: {}", known.join(", ")),
+            };
+            table.add("pool", format!("there is no pool {:?}; {known}", listener.pool));
+        }
+        for (m, selector) in listener.affinity.iter().enumerate() {
+            affinity(selector, &mut table.of(&format!("affinity[{m}]")));
+        }
+    }
+}
+
+fn address(config: &Config, n: usize, listener: &Listener, table: &mut Table<'_>) {
+    let address = listener.address;
+    let before = &config.listener[..n];
+    if let Some(other) = before.iter().position(|l| collide(l.address, address)) {
+        let name = &before[other].name;
+        table.add(
+            "address",
+            format!("listener {name:?} listens on {address} too; use another port"),
+        );
+    }
+    if collide(config.api.address, address) {
+        table.add(
+            "address",
+            format!("the API listens on {address} too; use another port"),
+        );
+    }
+}
+
+/// Port 0 is a free one each time, so it never collides.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let everywhere = a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || (everywhere && a.is_ipv4() == b.is_ipv4()))
+}
+
+fn affinity(selector: &KeySelector, table: &mut Table<'_>) {
+    match selector {
+        KeySelector::Cookie(cookie) => token("cookie", &cookie.name, table),
+        KeySelector::Header(name) => {
+            token("header", name, table);
+            if name.to_ascii_lowercase().starts_with("foreshift-") {
+                let why = "what clients send under Foreshift- is dropped, so it would never be present";
+                table.add("header", format!("{why}; use another header"));
+            }
+        }
+        KeySelector::Query(name) => table.not_empty("query", name),
+        KeySelector::BearerClaim(name) => table.not_empty("bearer_claim", name),
+        KeySelector::SourceAddress(bits) => table.range("source_address", *bits, 1..=128),
+        KeySelector::PathSegment(_) => {}
+    }
+}
+
+/// Names of cookies and headers: RFC 9110, 5.6.2.
+fn token(key: &str, name: &str, table: &mut Table<'_>) {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if name.is_empty() || !name.bytes().all(allowed) {
+        let rule = "use letters, digits and any of !#$%&'*+-.^_`|~";
+        table.add(key, format!("{name:?} is not the name of a {key}; {rule}"));
+    }
+}

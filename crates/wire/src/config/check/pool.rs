@@ -1,0 +1,169 @@
+//! Rules for `[[pool]]` and what is in it.
+
+use super::{
+    super::{Config, Duration, HealthCheck, NodeConfig, Pool},
+    finding::{Findings, Table},
+};
+use crate::Capacity;
+
+pub(super) fn check(config: &Config, findings: &mut Findings) {
+    if config.pool.is_empty() {
+        findings.of("pool").add(
+            "",
+            "there is none; add a [[pool]] with a name and its [[pool.node]]s",
+        );
+    }
+    for (n, pool) in config.pool.iter().enumerate() {
+        let mut table = findings.of(format!("pool[{n}]"));
+        if let Some(other) = config.pool[..n].iter().position(|p| p.name == pool.name) {
+            let name = &pool.name;
+            table.add(
+                "name",
+                format!("{name:?} is the name of pool[{other}] too; use another one"),
+            );
+        }
+        thresholds(pool, &mut table);
+        times(config, pool, &mut table);
+        hooks(pool, &mut table);
+        if let Some(health) = &pool.health {
+            self::health(health, &mut table.of("health"));
+        }
+        for (m, node) in pool.node.iter().enumerate() {
+            self::node(
+                config,
+                &pool.node[..m],
+                node,
+                &mut table.of(&format!("node[{m}]")),
+            );
+        }
+    }
+}
+
+fn thresholds(pool: &Pool, table: &mut Table<'_>) {
+    table.range("load_threshold", pool.load_threshold, 1.0..=100.0);
+    let (headroom, threshold) = (pool.headroom, pool.load_threshold);
+    // Of a threshold that is wrong itself nothing follows.
+    if threshold >= 1.0 && !(0.0..threshold).contains(&headroom) {
+        table.add(
+            "headroom",
+            format!("{headroom} is out of range: from 0 to below load_threshold ({threshold})"),
+        );
+    }
+    if ![0.5, 0.9, 0.99].contains(&pool.trigger_quantile) {
+        let quantile = pool.trigger_quantile;
+        table.add(
+            "trigger_quantile",
+            format!("{quantile} is not forecast; use 0.5, 0.9 or 0.99"),
+        );
+    }
+    table.range("balance_factor", pool.balance_factor, 1.05..=10.0);
+    table.range("max_moves_per_tick", pool.max_moves_per_tick, 1..=100_000);
+}
+
+fn times(config: &Config, pool: &Pool, table: &mut Table<'_>) {
+    let (horizon, interval) = (config.forecast.prediction_horizon, pool.check_interval);
+    table.range(
+        "check_interval",
+        interval,
+        Duration::from_millis(100)..=Duration::from_secs(60),
+    );
+    if interval > horizon {
+        let rule = "make one of them fit";
+        table.add(
+            "check_interval",
+            format!("{interval} is longer than forecast.prediction_horizon ({horizon}), so nothing could be seen coming; {rule}"),
+        );
+    }
+    table.not_zero("migration_interval", pool.migration_interval);
+    table.not_zero("migration_deadline", pool.migration_deadline);
+    table.not_zero("connect_timeout", pool.connect_timeout);
+    table.not_zero("request_timeout", pool.request_timeout);
+}
+
+fn hooks(pool: &Pool, table: &mut Table<'_>) {
+    match (&pool.handoff_path, &pool.resume_path) {
+        (Some(_), None) => table.add(
+            "handoff_path",
+            "without resume_path the state that it gives could not be handed over; set both or neither",
+        ),
+        (None, Some(_)) => table.add(
+            "resume_path",
+            "without handoff_path there is no state to hand over; set both or neither",
+        ),
+        _ => {}
+    }
+    for (key, path) in [
+        ("handoff_path", &pool.handoff_path),
+        ("resume_path", &pool.resume_path),
+    ] {
+        if let Some(path) = path {
+            table.path(key, path);
+        }
+    }
+}
+
+fn health(health: &HealthCheck, table: &mut Table<'_>) {
+    if let Some(path) = &health.path {
+        table.path("path", path);
+    }
+    table.not_zero("interval", health.interval);
+    table.not_zero("timeout", health.timeout);
+    if health.timeout > health.interval && !health.interval.is_zero() {
+        let (timeout, interval) = (health.timeout, health.interval);
+        table.add(
+            "timeout",
+            format!("{timeout} is longer than interval ({interval}); make it at most that"),
+        );
+    }
+    table.range("rise", health.rise, 1..=1000);
+    table.range("fall", health.fall, 1..=1000);
+}
+
+fn node(config: &Config, before: &[NodeConfig], node: &NodeConfig, table: &mut Table<'_>) {
+    if let Some(other) = before.iter().position(|o| o.id == node.id) {
+        let id = &node.id;
+        table.add(
+            "id",
+            format!("{id:?} is the id of node[{other}] of this pool too; use another one"),
+        );
+    }
+    if node.address.port() == 0 || node.address.ip().is_unspecified() {
+        table.add(
+            "address",
+            format!(
+                "{} cannot be connected to; write the node's own IP address and port",
+                node.address
+            ),
+        );
+    }
+    if let Some(listener) = config.listener.iter().find(|l| l.address == node.address) {
+        let name = &listener.name;
+        table.add(
+            "address",
+            format!("listener {name:?} listens there: requests would go in a circle"),
+        );
+    }
+    table.above_zero("weight", node.weight);
+    capacity(&node.capacity, &mut table.of("capacity"));
+}
+
+fn capacity(capacity: &Capacity, table: &mut Table<'_>) {
+    let Capacity {
+        requests_in_flight,
+        connections,
+        requests_per_second,
+        bytes_per_second,
+        response_time_ms,
+    } = capacity;
+    for (key, value) in [
+        ("requests_in_flight", requests_in_flight.map(f64::from)),
+        ("connections", connections.map(f64::from)),
+        ("requests_per_second", *requests_per_second),
+        ("bytes_per_second", *bytes_per_second),
+        ("response_time_ms", *response_time_ms),
+    ] {
+        if let Some(value) = value {
+            table.above_zero(key, value);
+        }
+    }
+}
