@@ -70,6 +70,9 @@ pub struct ConnectionFilter {
     pub node: Option<NodeId>,
     /// Only of this affinity key.
     pub key: Option<String>,
+    /// Only of this session.
+    #[param(value_type = Option<String>)]
+    pub session: Option<SessionId>,
     /// At most so many; 1,000 where absent.
     pub limit: Option<usize>,
 }
