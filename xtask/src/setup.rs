@@ -99,6 +99,7 @@ fn python_packages() -> Result<()> {
         "--upgrade",
         "--no-deps",
     ]);
+    pip.env("PIP_ROOT_USER_ACTION", "ignore");
     steps::run(pip.arg("--target").arg(&folder).arg(WEBSOCKETS))?;
     Ok(fs::write(stamp, WEBSOCKETS)?)
 }

@@ -19,6 +19,11 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         steps::run(steps::cargo().args(["fmt", "--all", "--check"]))
     })?;
     steps::step("tidy", || tidy::run(root()))?;
+    if has_cargo_deny() {
+        steps::step("licences, bans, sources", licences)?;
+    } else {
+        eprintln!("    licences not checked: cargo-deny is not installed (`cargo xtask audit` installs it)");
+    }
     steps::step("clippy", || {
         let clippy = [
             "clippy",
@@ -39,15 +44,32 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     })
 }
 
-/// Licences and advisories. Not part of `test`: it needs the network's newest list, so that a commit that was green
-/// could turn red by itself, and building cargo-deny takes minutes.
+/// All that cargo-deny knows. Advisories are not part of `test`: the newest list comes from the network, so that a
+/// commit that was green could turn red by itself. Building cargo-deny takes minutes, so `test` only uses one it finds.
 pub(crate) fn audit() -> Result<()> {
-    if !setup::runs(steps::cargo().args(["deny", "--version"])) {
+    if !has_cargo_deny() {
         steps::step("install cargo-deny", || {
             steps::run(steps::cargo().args(["install", "--locked", "cargo-deny"]))
         })?;
     }
-    steps::step("cargo deny", || {
-        steps::run(steps::cargo().args(["deny", "check"]))
+    steps::step("licences, bans, sources", licences)?;
+    steps::step("advisories", || {
+        steps::run(steps::cargo().args(["deny", "check", "advisories"]))
     })
+}
+
+fn licences() -> Result<()> {
+    let check = [
+        "deny",
+        "check",
+        "--hide-inclusion-graph",
+        "licenses",
+        "bans",
+        "sources",
+    ];
+    steps::run(steps::cargo().args(check))
+}
+
+fn has_cargo_deny() -> bool {
+    setup::runs(steps::cargo().args(["deny", "--version"]))
 }
