@@ -1,0 +1,164 @@
+//! `docs/configuration.md` has every key with its default, and no other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foreshift_wire::{
+    Capacity, Config, Failover, HealthCheck, Mode, Pool, Strategy, Trigger, UpstreamProtocol,
+};
+use toml::Value;
+
+const DOC: &str = include_str!("../../../docs/configuration.md");
+
+/// The least that is a configuration: what it serialises to beyond this text are defaults.
+const LEAST: &str = r#"
+    [[listener]]
+    name = "web"
+    address = "127.0.0.1:8080"
+    pool = "app"
+    affinity = [{ cookie = { name = "sid" } }]
+    [[pool]]
+    name = "app"
+    health = {}
+    [[pool.node]]
+    id = "a"
+    address = "127.0.0.1:9001"
+"#;
+
+/// Every key set. Written out field by field where a key can be absent, so that a new one does not compile until
+/// it is here, and does not pass until it is in the document.
+fn all_keys() -> Config {
+    let selectors = r#"affinity = [{ cookie = { name = "sid" } }, { header = "x" }, { query = "q" },
+        { path_segment = 1 }, { bearer_claim = "sub" }, { source_address = 32 }]"#;
+    let text = LEAST.replace(r#"affinity = [{ cookie = { name = "sid" } }]"#, selectors);
+    let mut config = Config::parse(&text).unwrap();
+    config.ingress.workers = Some(2);
+    let Pool {
+        name,
+        mut node,
+        balance_factor,
+        ..
+    } = config.pool.remove(0);
+    let duration = Duration::from_secs(1);
+    node[0].capacity = Capacity {
+        requests_in_flight: Some(1),
+        connections: Some(1),
+        requests_per_second: Some(1.0),
+        bytes_per_second: Some(1.0),
+        response_time_ms: Some(1.0),
+    };
+    config.pool.push(Pool {
+        name,
+        mode: Mode::Act,
+        load_threshold: 80.0,
+        trigger: Trigger::Predicted,
+        headroom: 5.0,
+        trigger_quantile: 0.9,
+        migration_interval: duration,
+        migration_strategy: Strategy::Proxy,
+        migration_deadline: duration,
+        check_interval: duration,
+        max_moves_per_tick: 1,
+        balance_factor,
+        health: Some(HealthCheck {
+            path: Some("/".into()),
+            ..HealthCheck::default()
+        }),
+        handoff_path: Some("/handoff".into()),
+        resume_path: Some("/resume".into()),
+        failover: Failover::Close,
+        upstream_protocol: UpstreamProtocol::Auto,
+        connect_timeout: duration,
+        request_timeout: duration,
+        node,
+    });
+    config
+}
+
+/// All keys that hold a value, without indices: `pool.node.id`.
+fn leaves(value: &Value, path: &str, found: &mut BTreeMap<String, String>) {
+    match value {
+        Value::Table(table) if !table.is_empty() => {
+            for (key, value) in table {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                leaves(value, &path, found);
+            }
+        }
+        Value::Array(array) if !array.is_empty() => array.iter().for_each(|v| leaves(v, path, found)),
+        // The document writes 80 where the type is a float.
+        value => drop(found.insert(path.into(), value.to_string().trim_end_matches(".0").into())),
+    }
+}
+
+fn leaves_of(config: &Config) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    leaves(&Value::try_from(config).unwrap(), "", &mut found);
+    found
+}
+
+/// Key and default of every row of the document.
+fn documented() -> BTreeMap<String, String> {
+    let mut section = String::new();
+    let mut rows = BTreeMap::new();
+    for line in DOC.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            section = heading.replace(['`', '[', ']'], "");
+        } else if let Some(row) = line.strip_prefix("| `") {
+            let mut cells = row.split('|').map(|cell| cell.trim().trim_matches('`'));
+            let (key, default) = (cells.next().unwrap(), cells.next().unwrap());
+            let before = rows.insert(format!("{section}.{key}"), default.to_owned());
+            assert_eq!(before, None, "{section}.{key} is there twice");
+        }
+    }
+    rows
+}
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_exists() {
+    let keys: BTreeSet<String> = leaves_of(&all_keys()).into_keys().collect();
+    let documented = documented();
+    for key in &keys {
+        assert!(
+            documented.contains_key(key),
+            "{key} is not in docs/configuration.md"
+        );
+    }
+    for key in documented.keys() {
+        let inner = format!("{key}.");
+        let exists = keys.contains(key) || keys.iter().any(|k| k.starts_with(&inner));
+        assert!(exists, "docs/configuration.md has {key}, which is no key");
+    }
+}
+
+#[test]
+fn every_documented_default_is_the_default() {
+    let defaults = leaves_of(&Config::parse(LEAST).unwrap());
+    let sections = ["pool.health", "listener.affinity", "listener.affinity.cookie"];
+    for (key, default) in documented() {
+        match default.as_str() {
+            "required" => assert!(LEAST.contains(key.rsplit('.').next().unwrap()), "{key}"),
+            "none" if sections.contains(&key.as_str()) => {}
+            "none" => assert_eq!(defaults.get(&key), None, "{key}"),
+            // Spelled out in LEAST to have what is in it.
+            "[]" if sections.contains(&key.as_str()) => {}
+            default => assert_eq!(defaults.get(&key).map(String::as_str), Some(default), "{key}"),
+        }
+    }
+}
+
+#[test]
+fn every_example_is_a_configuration() {
+    let examples: Vec<&str> = DOC
+        .split("```toml\n")
+        .skip(1)
+        .filter_map(|rest| rest.split_once("```").map(|(example, _)| example))
+        .collect();
+    assert!(!examples.is_empty());
+    for example in examples {
+        let config = Config::parse(example).unwrap_or_else(|e| panic!("{e}\n{example}"));
+        assert_eq!(config.warnings(), []);
+    }
+}
