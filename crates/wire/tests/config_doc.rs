@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foreshift_wire::{
-    Capacity, Config, Failover, HealthCheck, Mode, Pool, Strategy, Trigger, UpstreamProtocol,
+    Capacity, Config, Duration, Failover, HealthCheck, Mode, Pool, Strategy, Trigger, UpstreamProtocol,
 };
 use toml::Value;
 
