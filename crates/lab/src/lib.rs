@@ -9,6 +9,7 @@
 
 mod backend;
 mod client;
+pub mod load;
 mod message;
 mod order;
 
