@@ -194,3 +194,19 @@ async fn a_swarm_finds_nothing_wrong_with_a_sound_backend() {
     );
     assert_eq!((report.closed_early, backend.stats().disorder), (0, 0));
 }
+
+#[tokio::test]
+async fn events_go_on_after_the_one_seen_last() {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    let backend = backend("a").await;
+    let mut stream = tokio::net::TcpStream::connect(backend.address()).await.unwrap();
+    let request = b"GET /events?every_ms=1 HTTP/1.1\r\nHost: a\r\nLast-Event-ID: 6\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    let mut lines = BufReader::new(stream).lines();
+    let mut ids = Vec::new();
+    while ids.len() < 3 {
+        let line = lines.next_line().await.unwrap().expect("more events");
+        ids.extend(line.strip_prefix("id: ").map(str::to_owned));
+    }
+    assert_eq!(ids, ["7", "8", "9"]);
+}

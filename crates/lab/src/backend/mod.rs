@@ -3,8 +3,10 @@
 //! It stands for the stateful services that Foreshift is for. Every WebSocket message and every `GET /work` is
 //! one work item: it queues for a worker, takes its service time, raises its session's counter and is answered.
 //! `POST /handoff` gives a session's state away and `POST /resume` takes it in, as the design's section 6 says.
-//! `GET /stats` tells what was done, `/headers` and `/echo` show what arrived.
+//! `GET /events` is a stream of server-sent events, `GET /stats` tells what was done, `/headers` and `/echo` show
+//! what arrived.
 
+mod events;
 mod fault;
 mod service;
 mod session;

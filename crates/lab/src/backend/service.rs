@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
+use http_body_util::{BodyExt, Either, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
     body::Incoming,
@@ -16,10 +16,11 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Fault, Shared, Step, fault::Spoiler, session::Counter, socket::Opening};
+use super::{Fault, Shared, Step, events::events, fault::Spoiler, session::Counter, socket::Opening};
 use crate::Answer;
 
-type Reply = Response<Full<Bytes>>;
+type Reply = Response<Either<Full<Bytes>, Events>>;
+type Events = UnsyncBoxBody<Bytes, Infallible>;
 
 /// The service of one client connection.
 #[derive(Debug, Clone)]
@@ -56,15 +57,16 @@ impl Service {
         match (request.method(), request.uri().path()) {
             (_, "/healthz") => say(StatusCode::OK, "ok"),
             (&Method::GET, "/work") => self.work(&request).await,
+            (&Method::GET, "/events") => self.events(&request),
             (&Method::GET, "/stats") => json(&self.shared.stats()),
             (_, "/headers") => json(&listed(request.headers())),
             (_, "/echo") => match request.into_body().collect().await {
-                Ok(body) => Response::new(Full::new(body.to_bytes())),
+                Ok(body) => whole(body.to_bytes()),
                 Err(error) => say(StatusCode::BAD_REQUEST, &error.to_string()),
             },
             _ => say(
                 StatusCode::NOT_FOUND,
-                "try /work, /stats, /healthz, /headers, /echo or a WebSocket",
+                "try /work, /events, /stats, /healthz, /headers, /echo or a WebSocket",
             ),
         }
     }
@@ -81,6 +83,23 @@ impl Service {
             epoch,
             node: self.shared.name.clone(),
         })
+    }
+
+    fn events(&self, request: &Request<Incoming>) -> Reply {
+        let last = text(request.headers(), "last-event-id").and_then(|id| id.parse().ok());
+        let every_ms = query(request, "every_ms").and_then(|ms| ms.parse().ok());
+        let every = Duration::from_millis(every_ms.unwrap_or(1_000));
+        let events = events(
+            self.shared.clone(),
+            self.session(request),
+            last.unwrap_or(0),
+            every,
+        );
+        let mut reply = Response::new(Either::Right(StreamBody::new(events).boxed_unsync()));
+        reply
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        reply
     }
 
     fn handshake(&self, mut request: Request<Incoming>) -> Reply {
@@ -111,7 +130,7 @@ impl Service {
         }
         // The receiver lives as long as the connection, which is being served right now.
         let _ = self.upgrades.send((opening, hyper::upgrade::on(&mut request)));
-        let mut reply = Response::new(Full::default());
+        let mut reply = whole(Bytes::new());
         *reply.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         let headers = reply.headers_mut();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -218,8 +237,12 @@ fn listed(headers: &HeaderMap) -> BTreeMap<&str, Vec<String>> {
     headers.keys().map(|name| (name.as_str(), values(name))).collect()
 }
 
+fn whole(body: impl Into<Bytes>) -> Reply {
+    Response::new(Either::Left(Full::new(body.into())))
+}
+
 fn json(body: &impl Serialize) -> Reply {
-    let mut reply = Response::new(Full::from(serde_json::to_vec(body).unwrap_or_default()));
+    let mut reply = whole(serde_json::to_vec(body).unwrap_or_default());
     reply
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -227,7 +250,7 @@ fn json(body: &impl Serialize) -> Reply {
 }
 
 fn say(status: StatusCode, words: &str) -> Reply {
-    let mut reply = Response::new(Full::from(words.to_owned() + "\n"));
+    let mut reply = whole(words.to_owned() + "\n");
     *reply.status_mut() = status;
     reply
 }

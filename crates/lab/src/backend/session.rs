@@ -196,6 +196,16 @@ impl Sessions {
         }
     }
 
+    /// The counter as it is.
+    pub(super) fn counter(&self, session: &str) -> Counter {
+        let mut inner = self.lock();
+        let state = inner.states.entry(session.into()).or_insert_with(State::begin);
+        Counter {
+            count: state.count,
+            epoch: state.epoch,
+        }
+    }
+
     /// Waits until all that was sent is handled, then gives the session's state away and forgets it.
     pub(super) async fn hand_over(&self, session: &str, messages: &str) -> Result<State, HandoffError> {
         let messages = parse_messages(messages)?;

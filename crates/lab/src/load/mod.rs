@@ -11,6 +11,7 @@ mod scenario;
 mod schedule;
 mod shape;
 
+pub(crate) use player::user;
 pub use player::{PlayOptions, play};
 pub use record::{Latency, Record, Sample};
 pub use scenario::{Scenario, ScenarioOptions, Surge};

@@ -1,0 +1,97 @@
+//! The configuration that the demo runs with: what a user would write.
+
+use std::{fmt::Write, net::SocketAddr, path::Path};
+
+use super::{
+    run::Approach,
+    setting::{NODES, POOL, WORKERS, node_capacity},
+};
+
+/// Addresses of everything that takes part.
+#[derive(Debug, Clone)]
+pub(super) struct Addresses {
+    pub api: SocketAddr,
+    pub listener: SocketAddr,
+    /// In the order of [`NODES`].
+    pub nodes: Vec<SocketAddr>,
+}
+
+/// `foreshift.toml`.
+pub(super) fn text(addresses: &Addresses, meta: &Path, approach: Approach) -> String {
+    let (mode, trigger) = match approach {
+        Approach::Off => ("observe", "predicted"),
+        Approach::Reactive => ("act", "current"),
+        Approach::Predictive => ("act", "predicted"),
+    };
+    let mut text = format!(
+        r#"[api]
+address = "{api}"
+
+[meta]
+store = "embedded"
+path = {meta:?}
+
+[forecast]
+prediction_horizon = "10s"
+
+[[listener]]
+name = "web"
+address = "{listener}"
+protocol = "http"
+pool = "{POOL}"
+affinity = [{{ header = "x-user" }}]
+
+[[pool]]
+name = "{POOL}"
+mode = "{mode}"
+trigger = "{trigger}"
+load_threshold = 80
+migration_interval = "30s"
+check_interval = "500ms"
+health = {{ path = "/healthz", interval = "1s", timeout = "500ms", rise = 2, fall = 3 }}
+handoff_path = "/handoff"
+resume_path = "/resume"
+"#,
+        api = addresses.api,
+        listener = addresses.listener,
+        meta = meta.display().to_string(),
+    );
+    for (id, address) in NODES.iter().zip(&addresses.nodes) {
+        // Writing to a string does not fail.
+        let _ = write!(
+            text,
+            r#"
+[[pool.node]]
+id = "{id}"
+address = "{address}"
+zone = "z1"
+capacity = {{ requests_per_second = {rate:.1}, requests_in_flight = {in_flight}, connections = 10000 }}
+"#,
+            rate = node_capacity(),
+            // HTTP requests that a node has in work and waiting when it is as full as it should ever be.
+            in_flight = WORKERS * 4,
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_is_one_that_foreshift_accepts() {
+        let address = |port| SocketAddr::from(([127, 0, 0, 1], port));
+        let nodes = (3..7).map(address).collect();
+        let addresses = Addresses {
+            api: address(1),
+            listener: address(2),
+            nodes,
+        };
+        for approach in Approach::ALL {
+            let text = text(&addresses, Path::new("/tmp/a \"b\"/meta.redb"), approach);
+            let config = foreshift_wire::Config::parse(&text).unwrap();
+            assert_eq!(config.pool[0].node.len(), NODES.len());
+        }
+    }
+}
