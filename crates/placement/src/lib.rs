@@ -1,7 +1,7 @@
 //! Who should live where: affinity map, consistent hashing with bounded loads, planner.
 //!
 //! [`AffinityMap`] answers "which node serves this session" from an immutable snapshot, in one array index and,
-//! where single keys were moved, one probe. The planner decides which units leave a node that is about to be
+//! where single keys were moved, one probe. [`plan`] decides which units leave a node that is about to be
 //! overloaded, and where to, with every brake that keeps moving from doing harm.
 //!
 //! Pure: `now` and the `Rng` are arguments, and nothing here knows HTTP, metadata or a clock, so that a whole
@@ -10,10 +10,14 @@
 
 mod error;
 mod map;
+mod planner;
 mod secret;
 mod session;
 
 pub use error::Error;
 pub use map::{AffinityMap, BUCKETS, MapChanges, MapNode, NodeIndex};
+pub use planner::{
+    Bottleneck, Demand, History, PlanNode, PlanUnit, PlanView, PlannerSettings, Predicted, plan,
+};
 pub use secret::Secret;
 pub use session::{Keyed, session_id};
