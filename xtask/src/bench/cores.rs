@@ -3,9 +3,15 @@
 //! A child inherits the affinity of the thread that starts it, so pinning needs no `taskset` and no code between
 //! fork and exec.
 
-use std::io;
+use std::{fs, io, path::Path};
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use anyhow::{Context, Result};
+use rustix::{
+    process::setpriority_process,
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
+
+const NICENESS: i32 = -19;
 
 /// Two different cores that this process may use.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +38,18 @@ impl Cores {
         pin(self.load)?;
         Ok(started)
     }
+}
+
+/// Puts this process and the proxies that it will start before all other work of the machine.
+///
+/// Where the kernel groups processes by session, only the group's own niceness counts against other sessions. So
+/// it lasts for the session, as long as that does.
+pub(super) fn go_first() -> Result<()> {
+    let group = Path::new("/proc/self/autogroup");
+    if group.exists() {
+        fs::write(group, NICENESS.to_string()).with_context(|| format!("write {}", group.display()))?;
+    }
+    setpriority_process(None, NICENESS).context("raise the priority")
 }
 
 fn pin(core: usize) -> io::Result<()> {

@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{
     Contender, IngressArgs, account,
-    cores::Cores,
+    cores::{self, Cores},
     proxies::{self, Proxy},
     reactor::{Reactor, Then},
     report::{Report, Sample},
@@ -79,6 +79,9 @@ impl Bench {
             None if needs(Contender::Foreshift) => steps::build_foreshift("release")?,
             None => PathBuf::new(),
         };
+        if args.first {
+            cores::go_first().context("--first: only root may")?;
+        }
         let cores = Cores::choose()?;
         if cores.is_none() {
             eprintln!("warning: only one core is allowed here: proxy and load share it");

@@ -71,6 +71,9 @@ struct IngressArgs {
     /// Idle WebSocket pairs.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pairs: u32,
+    /// Go before all other work of a machine that is not idle; as root.
+    #[arg(long)]
+    first: bool,
     /// Measure this `foreshift` instead of building one in release mode.
     #[arg(long)]
     foreshift: Option<PathBuf>,

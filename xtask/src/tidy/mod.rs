@@ -4,6 +4,7 @@
 //! finding names a file and says what to do.
 
 mod code;
+mod links;
 mod manifests;
 mod sources;
 
@@ -36,6 +37,7 @@ impl fmt::Display for Finding {
 pub(crate) fn run(root: &Path) -> Result<()> {
     let mut findings = manifests::check(root)?;
     findings.extend(sources::check(root)?);
+    findings.extend(links::check(root)?);
     findings.sort();
     for finding in &findings {
         eprintln!("{finding}");
