@@ -1,192 +1,246 @@
 //! Forecasts one node's load score from the ticks of the control loop.
 
-use std::time::Duration;
-
 use crate::{
-    Error, Forecast, Forecaster, Holt, LastValue, Provenance, Scored,
+    Error, Forecast, Forecaster, PredictorOptions, Provenance, Scored,
     grid::{Grid, Tick},
+    history::History,
+    models::members,
+    pool::Pool,
+    record::{Record, SCORED_MAX, Told},
+    season,
 };
 
-/// How a [`Predictor`] works.
-#[derive(Debug, Clone, PartialEq)]
-pub struct PredictorOptions {
-    /// Distance of the grid's steps; the control loop's interval. Default 500 ms.
-    pub step: Duration,
-    /// How far ahead; rounded up to whole steps, at most 1,200 of them. Default 10 s.
-    pub horizon: Duration,
-    /// Probabilities of the quantile paths, in (0, 1), at most 8. 0.9 is always among them. Default 0.5, 0.9, 0.99.
-    pub quantiles: Vec<f64>,
-    /// `auto` weighs all models by their recent errors; else one of `last_value`, `holt`, `ar`, `seasonal`.
-    pub model: String,
-    /// Half-life of the predicted score on its way down, see [`Forecast::predicted_score`]. Default 5 s.
-    pub release: Duration,
-    /// Spreads periodic work of many predictors over ticks; any number that differs between nodes.
-    pub stagger: u64,
-}
-
-impl Default for PredictorOptions {
-    fn default() -> Self {
-        Self {
-            step: Duration::from_millis(500),
-            horizon: Duration::from_secs(10),
-            quantiles: vec![0.5, 0.9, 0.99],
-            model: "auto".into(),
-            release: Duration::from_secs(5),
-            stagger: 0,
-        }
-    }
-}
-
-/// Most steps that a horizon may have.
-const STEPS_MAX: usize = 1_200;
-/// Most quantiles of a forecast.
-const QUANTILES_MAX: usize = 8;
-/// Names that [`PredictorOptions::model`] may have.
-const MODELS: &[&str] = &["auto", "last_value", "holt", "ar", "seasonal"];
-
-impl PredictorOptions {
-    fn steps(&self) -> Result<usize, Error> {
-        let step = self.step;
-        if step < Duration::from_millis(1) || step > Duration::from_secs(3600) {
-            return Err(Error::Step { step });
-        }
-        let steps = self.horizon.as_millis().div_ceil(step.as_millis());
-        if steps == 0 || steps > STEPS_MAX as u128 {
-            return Err(Error::Horizon {
-                horizon: self.horizon,
-                step,
-                steps,
-                steps_max: STEPS_MAX,
-            });
-        }
-        Ok(steps as usize)
-    }
-
-    fn levels(self) -> Result<Vec<f64>, Error> {
-        if let Some(&quantile) = self.quantiles.iter().find(|q| !(**q > 0.0 && **q < 1.0)) {
-            return Err(Error::Quantile { quantile });
-        }
-        let mut levels = self.quantiles;
-        levels.push(0.9);
-        levels.sort_by(f64::total_cmp);
-        levels.dedup_by(|a, b| (*a - *b).abs() < 1e-9);
-        if levels.len() > QUANTILES_MAX {
-            return Err(Error::QuantileCount {
-                count: levels.len(),
-                count_max: QUANTILES_MAX,
-            });
-        }
-        Ok(levels)
-    }
-
-    fn check_model(&self) -> Result<(), Error> {
-        if MODELS.contains(&self.model.as_str()) {
-            return Ok(());
-        }
-        Err(Error::Model {
-            name: self.model.clone(),
-            known: MODELS,
-        })
-    }
-}
-
-/// One node's load forecast, updated once a tick.
-#[derive(Debug)]
+/// One node's load forecast, updated once a tick in constant time, in a fixed amount of memory.
+///
+/// What it does with ticks that are not as they should be:
+///
+/// - An early or late tick belongs to the step it is nearest to; a second one for the same step is dropped.
+/// - A tick that did not come, or came with `None` or a value that is not finite, is a missing step: the models go
+///   on with what they expected. Negative scores count as 0, scores over 1e9 as 1e9.
+/// - Where nothing was seen for longer than the horizon there is no forecast; after 120 missing steps, or a clock that
+///   jumps forward by as much, the series begins anew as that of a node that has just joined.
+/// - A clock that goes back by two steps or more re-bases the instants, and the series goes on.
+///
+/// A node that has just joined has no forecast for its first four observations, then persistence with wide bands until
+/// the models have been judged at each distance, some 20 s for the default horizon.
 pub struct Predictor {
     grid: Grid,
     step_ms: u64,
-    steps: usize,
-    levels: Vec<f64>,
-    seen: usize,
-    last: LastValue,
-    holt: Holt,
-    change: f64,
+    stagger: u64,
+    release_share: f64,
+    history: History,
+    pool: Pool,
+    record: Record,
+    period_steps: Option<usize>,
+    /// Observations so far; missing ones since the newest.
+    seen: u64,
+    missing: usize,
+    steps: u64,
+    q90: usize,
+    held_peaks: Vec<f64>,
 }
 
-const SEEN_MIN: usize = 4;
+/// Observations needed before anything is forecast.
+const SEEN_MIN: u64 = 4;
+/// Missing steps after which the series begins anew.
+const GAP_STEPS_MAX: u64 = 120;
+/// A season is looked for once in so many steps; one that was found is confirmed less often.
+const SEASON_SOUGHT_EVERY: u64 = 8;
+const SEASON_CONFIRMED_EVERY: u64 = 24;
+/// Scores above count as this.
+const SCORE_MAX: f64 = 1e9;
 
 impl Predictor {
     /// Checks the options.
     pub fn new(options: PredictorOptions) -> Result<Self, Error> {
-        options.check_model()?;
-        let step_ms = options.step.as_millis() as u64;
-        let steps = options.steps()?;
+        let (steps, levels) = (options.steps()?, options.levels()?);
+        let release_share = options.release_share();
+        let PredictorOptions {
+            step, model, stagger, ..
+        } = options;
+        let (models, first_weighed) = members(model)?;
+        let step_ms = step.as_millis() as u64;
         Ok(Self {
-            grid: Grid::new(step_ms, 120),
+            grid: Grid::new(step_ms, GAP_STEPS_MAX),
             step_ms,
-            steps,
-            levels: options.levels()?,
+            stagger,
+            release_share,
+            history: History::new(season::WINDOW),
+            record: Record::new(steps),
+            period_steps: None,
             seen: 0,
-            last: LastValue::default(),
-            holt: Holt::medium(),
-            change: 0.0,
+            missing: 0,
+            steps: 0,
+            q90: levels.iter().position(|q| (q - 0.9).abs() < 1e-9).unwrap_or(0),
+            held_peaks: vec![0.0; levels.len()],
+            pool: Pool::new(models, first_weighed, levels, steps),
         })
     }
 
-    /// Takes the load score of one tick; `None` where it was not measured.
+    /// Adds a model to those that are weighed; the series begins anew.
+    pub fn add_model(&mut self, model: Box<dyn Forecaster>) {
+        self.pool.add(model);
+        self.restart();
+    }
+
+    /// Takes the load score of one tick; `None` where it was not measured. `now_ms` is in Unix milliseconds.
     pub fn observe(&mut self, now_ms: u64, score: Option<f64>) {
         match self.grid.place(now_ms) {
             Tick::Repeated => return,
             Tick::Restart => self.restart(),
             Tick::Next { missing } => (0..missing).for_each(|_| self.step(None)),
         }
-        self.step(score.filter(|y| y.is_finite()).map(|y| y.max(0.0)));
+        self.step(score.filter(|y| y.is_finite()).map(|y| y.clamp(0.0, SCORE_MAX)));
     }
 
-    /// What is expected; `None` while too little was seen.
+    /// What is expected; `None` while too little was seen, or nothing for longer than the horizon.
     pub fn forecast(&self) -> Option<Forecast> {
-        if self.seen < SEEN_MIN {
+        if !self.can_forecast() {
             return None;
         }
-        let mut point = vec![0.0; self.steps];
-        self.holt.forecast(&mut point);
-        point.iter_mut().for_each(|y| *y = y.max(0.0));
-        let quantiles = self.levels.iter().map(|&q| (q, self.band(&point, q))).collect();
-        let start_ms = self.grid.last_ms()?.saturating_add(self.step_ms);
         let provenance = Provenance {
-            model: "holt_medium".into(),
-            ..Provenance::default()
+            model: self.pool.leader().to_owned(),
+            period_steps: self.period_steps,
+            error: self.record.error(),
+            error_of_persistence: self.record.error_of_persistence(),
+            coverage: self.record.coverage(),
+            held_peaks: self.held_peaks.clone(),
         };
-        Forecast::new(start_ms, self.step_ms, point, quantiles, provenance).ok()
+        let start_ms = self.grid.last_ms()?.saturating_add(self.step_ms);
+        Forecast::new(
+            start_ms,
+            self.step_ms,
+            self.pool.point().to_vec(),
+            self.quantile_paths(),
+            provenance,
+        )
+        .ok()
     }
 
-    /// True while recent forecasts were worse than "the load stays as it is".
+    /// True while recent forecasts were clearly worse than "the load stays as it is"; then use the load now.
+    ///
+    /// Closes at 1.1 times the error of persistence, opens when it is no higher. A season newly found opens it at
+    /// once: what was forecast without it says nothing about what will be.
     pub fn gated(&self) -> bool {
-        false
+        self.record.is_gated()
     }
 
-    /// The newest observations, oldest first, one a step; `None` where nothing was seen.
+    /// The newest observations, oldest first, one a step, at most 384; `None` where nothing was seen.
     pub fn history(&self) -> Vec<Option<f64>> {
-        Vec::new()
+        self.history.iter().collect()
     }
 
-    /// Forecasts of the full horizon whose time has come, oldest first.
+    /// The instant of the newest element of [`history`](Self::history), in Unix milliseconds.
+    pub fn newest_ms(&self) -> Option<u64> {
+        self.grid.last_ms()
+    }
+
+    /// Forecasts of the full horizon whose time has come, oldest first, of the last 80 steps.
     pub fn scored(&self) -> Vec<Scored> {
-        Vec::new()
+        let scored = (0..SCORED_MAX).rev().filter_map(|age| {
+            let (told, actual) = (self.record.told_for(age)?, self.history.ago(age)?);
+            let at_ms = self.grid.last_ms()?.checked_sub(age as u64 * self.step_ms)?;
+            let (predicted, predicted_q90) = (f64::from(told.point), f64::from(told.q90));
+            Some(Scored {
+                at_ms,
+                predicted,
+                predicted_q90,
+                actual,
+            })
+        });
+        scored.collect()
+    }
+
+    fn quantile_paths(&self) -> Vec<(f64, Vec<f64>)> {
+        let mut below = vec![0.0; self.pool.steps()];
+        let levels = self.pool.quantiles().iter().enumerate();
+        levels
+            .map(|(i, &q)| {
+                // The offsets rise with the quantile; blending them may undo that in the last bit.
+                let path = self
+                    .pool
+                    .path(i)
+                    .zip(&below)
+                    .map(|(y, &low)| y.max(low))
+                    .collect();
+                below.clone_from(&path);
+                (q, path)
+            })
+            .collect()
+    }
+
+    fn can_forecast(&self) -> bool {
+        self.seen >= SEEN_MIN && self.missing <= self.pool.steps()
     }
 
     fn restart(&mut self) {
-        self.seen = 0;
-        self.last = LastValue::default();
-        self.holt = Holt::medium();
-        self.change = 0.0;
+        self.history.clear();
+        self.pool.reset();
+        self.record.reset();
+        self.period_steps = None;
+        (self.seen, self.missing) = (0, 0);
+        self.held_peaks.fill(0.0);
     }
 
     fn step(&mut self, y: Option<f64>) {
-        if let Some(y) = y {
-            let mut last = [0.0];
-            self.last.forecast(&mut last);
-            let change = if self.seen == 0 { 0.0 } else { (y - last[0]).abs() };
-            self.change += 0.1 * (change - self.change);
-            self.seen += 1;
+        if y.is_none() && self.missing as u64 >= GAP_STEPS_MAX {
+            self.restart();
         }
-        self.last.update(y);
-        self.holt.update(y);
+        self.missing = if y.is_some() { 0 } else { self.missing + 1 };
+        self.seen += u64::from(y.is_some());
+        self.steps += 1;
+        self.history.push(y);
+        self.record.score(&self.history);
+        self.pool.update(y);
+        let every = self
+            .period_steps
+            .map_or(SEASON_SOUGHT_EVERY, |_| SEASON_CONFIRMED_EVERY);
+        if self.steps.wrapping_add(self.stagger).is_multiple_of(every) {
+            self.look_for_season();
+        }
+        self.hold_peaks();
+        let told = self.can_forecast().then(|| self.told());
+        self.record.tell(told);
     }
 
-    fn band(&self, point: &[f64], q: f64) -> Vec<f64> {
-        let width = (q - 0.5) * 4.0 * (self.change + 1.0);
-        let widen = |(i, y): (usize, &f64)| (y + width * ((i + 1) as f64).sqrt()).max(0.0);
-        point.iter().enumerate().map(widen).collect()
+    fn told(&self) -> Told {
+        let end = |path: &mut dyn Iterator<Item = f64>| path.last().unwrap_or(0.0) as f32;
+        Told {
+            point: end(&mut self.pool.point().iter().copied()),
+            q90: end(&mut self.pool.path(self.q90)),
+        }
+    }
+
+    fn hold_peaks(&mut self) {
+        for (i, held) in self.held_peaks.iter_mut().enumerate() {
+            let peak = self.pool.path(i).fold(0.0, f64::max);
+            *held = peak + (*held - peak).max(0.0) * self.release_share;
+        }
+    }
+
+    fn look_for_season(&mut self) {
+        let mut window = [f32::NAN; season::WINDOW];
+        let period_steps = season::find(self.history.copy_to(&mut window), self.period_steps);
+        if period_steps == self.period_steps {
+            return;
+        }
+        self.period_steps = period_steps;
+        self.pool.set_period(period_steps, &self.history);
+        if let Some(period_steps) = period_steps {
+            self.record.pardon(period_steps);
+        }
+    }
+}
+
+impl std::fmt::Debug for Predictor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Predictor")
+            .field("newest_ms", &self.grid.last_ms())
+            .field("newest", &self.history.ago(0))
+            .field("seen", &self.seen)
+            .field("model", &self.pool.leader())
+            .field("period_steps", &self.period_steps)
+            .field("gated", &self.gated())
+            .finish_non_exhaustive()
     }
 }

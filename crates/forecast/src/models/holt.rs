@@ -52,6 +52,10 @@ impl Forecaster for Holt {
         self.name
     }
 
+    fn reset(&mut self) {
+        (self.level, self.trend) = (None, 0.0);
+    }
+
     fn update(&mut self, y: Option<f64>) {
         let Some(level) = self.level else {
             self.level = believable(y);

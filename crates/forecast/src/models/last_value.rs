@@ -13,6 +13,10 @@ impl Forecaster for LastValue {
         "last_value"
     }
 
+    fn reset(&mut self) {
+        *self = Self::default();
+    }
+
     fn update(&mut self, y: Option<f64>) {
         self.last = believable(y).unwrap_or(self.last);
     }

@@ -1,18 +1,26 @@
 //! The models: each sees one observation a step and can be asked for a path at any time.
 
+mod autoregression;
 mod holt;
 mod last_value;
+mod range;
+mod seasonal;
 
+use crate::Error;
+
+pub use autoregression::Autoregression;
 pub use holt::Holt;
 pub use last_value::LastValue;
+pub use seasonal::Seasonal;
 
 /// A model of one series on a regular grid.
 ///
-/// An online model does all its work in `update`, in constant time and without allocating.
+/// An online model does all its work in `update`, in constant time and without allocating. A model that is fitted
+/// in batches answers `forecast` from its latest fit and is fitted elsewhere.
 ///
 /// Finite observations up to 1e100 in size give finite forecasts; larger ones, NaN and infinities are taken as missing.
 /// Before the first observation the forecast is 0.
-pub trait Forecaster {
+pub trait Forecaster: Send {
     /// A short name, such as `holt_fast`; it reaches the API.
     fn name(&self) -> &str;
 
@@ -21,7 +29,27 @@ pub trait Forecaster {
 
     /// Fills `path` with the expected values of the next steps: element 0 is one step ahead.
     fn forecast(&self, path: &mut [f64]);
+
+    /// Forgets all observations, as if newly made: the series begins anew.
+    fn reset(&mut self);
+
+    /// Tells that the series repeats every `period_steps` (2 to [`PERIOD_STEPS_MAX`]), or that it no longer does.
+    ///
+    /// A model that begins anew because of it answers true, and is then shown the recent observations again through
+    /// `update`, oldest first, so that it is judged by what it would have forecast.
+    fn set_period(&mut self, period_steps: Option<usize>) -> bool {
+        let _ = period_steps;
+        false
+    }
+
+    /// False while the model has nothing of its own to say; its forecasts are then neither used nor judged.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
+
+/// Longest period that models and detection know, in steps.
+pub const PERIOD_STEPS_MAX: usize = 128;
 
 /// Largest observation that is believed; beyond it squares overflow.
 const BELIEVABLE_MAX: f64 = 1e100;
@@ -29,4 +57,34 @@ const BELIEVABLE_MAX: f64 = 1e100;
 /// `None` for what no model can use.
 pub(crate) fn believable(y: Option<f64>) -> Option<f64> {
     y.filter(|y| y.abs() <= BELIEVABLE_MAX)
+}
+
+/// What [`PredictorOptions::model`](crate::PredictorOptions::model) may be.
+const KINDS: &[&str] = &["auto", "last_value", "holt", "ar", "seasonal"];
+
+/// The models of one kind, persistence first, and the index of the first that is meant to have a weight.
+pub(crate) fn members(kind: String) -> Result<(Vec<Box<dyn Forecaster>>, usize), Error> {
+    let wanted = |kinds: &[&str]| kinds.contains(&kind.as_str());
+    if !wanted(KINDS) {
+        return Err(Error::Model {
+            name: kind,
+            known: KINDS,
+        });
+    }
+    let mut members: Vec<Box<dyn Forecaster>> = vec![Box::new(LastValue::default())];
+    if wanted(&["auto", "holt"]) {
+        members
+            .extend([Holt::slow(), Holt::medium(), Holt::fast()].map(|m| Box::new(m) as Box<dyn Forecaster>));
+    }
+    if wanted(&["auto", "ar", "seasonal"]) {
+        members.push(Box::new(Autoregression::of_order_4()));
+    }
+    if wanted(&["auto", "ar"]) {
+        members.push(Box::new(Autoregression::of_order_8()));
+    }
+    if wanted(&["auto", "seasonal"]) {
+        members.push(Box::new(Seasonal::new()));
+    }
+    let only_persistence = members.len() == 1;
+    Ok((members, usize::from(!only_persistence && !wanted(&["auto"]))))
 }

@@ -1,0 +1,321 @@
+//! Several models of one series, weighed by how well each has done lately, and a band around their mean.
+//!
+//! Which model is best differs between series and changes within one; a pool with feedback is about as good as the best
+//! of them without being told which that is. Each model is judged at each anchor when the instant it forecast has
+//! come, by its discounted mean absolute error; weights fall exponentially with the distance to the best, so that a
+//! model much worse has none.
+
+use crate::{
+    band::Band, error_mean::ErrorMean, history::History, horizons::Horizons, models::Forecaster,
+    pending::Pending, residuals::Residuals,
+};
+
+/// Models, their records, and the paths made from them.
+pub(crate) struct Pool {
+    members: Vec<Box<dyn Forecaster>>,
+    /// Members before this one are only there to be compared with.
+    first_weighed: usize,
+    quantiles: Vec<f64>,
+    horizons: Horizons,
+    /// A column for each member, one for the point, one for each quantile.
+    pending: Pending,
+    /// By anchor, then member.
+    errors: Vec<ErrorMean>,
+    weights: Vec<f64>,
+    bands: Vec<Band>,
+    point: Vec<f64>,
+    scratch: Vec<f64>,
+    last: Option<f64>,
+    /// Mean absolute change from one step to the next.
+    change: f64,
+}
+
+/// How fast a model's weight falls with its error: `exp(−8 (error / best − 1))`.
+const SHARPNESS: f64 = 8.0;
+/// Errors that a model needs at an anchor before it has a weight there.
+const ERRORS_MIN: u8 = 10;
+/// Residuals that a replay must give before they replace those of the pool.
+const REPLAY_MIN: usize = 20;
+/// Errors that a replay gives at the end of the horizon, where periods are short.
+const REPLAY_JUDGED: usize = 30;
+/// What a model may forecast at most; beyond it single precision is lost.
+const FORECAST_MAX: f64 = 1e12;
+/// Gain of the mean absolute change.
+const CHANGE_GAIN: f64 = 0.1;
+
+impl Pool {
+    /// `members[0]` is persistence; those before `first_weighed` get no weight while another has one.
+    pub(crate) fn new(
+        members: Vec<Box<dyn Forecaster>>,
+        first_weighed: usize,
+        quantiles: Vec<f64>,
+        steps: usize,
+    ) -> Self {
+        let horizons = Horizons::new(steps);
+        let anchors = horizons.anchors();
+        let cells = anchors.len() * members.len();
+        Self {
+            first_weighed,
+            pending: Pending::new(anchors, members.len() + 1 + quantiles.len()),
+            errors: vec![ErrorMean::default(); cells],
+            weights: vec![0.0; cells],
+            bands: anchors.iter().map(|&h| Band::new(&quantiles, h)).collect(),
+            point: vec![0.0; steps],
+            scratch: vec![0.0; steps],
+            last: None,
+            change: 0.0,
+            members,
+            quantiles,
+            horizons,
+        }
+    }
+
+    /// Takes one more model; it has a weight as soon as it has a record.
+    pub(crate) fn add(&mut self, model: Box<dyn Forecaster>) {
+        let mut members = std::mem::take(&mut self.members);
+        members.push(model);
+        *self = Self::new(
+            members,
+            self.first_weighed,
+            std::mem::take(&mut self.quantiles),
+            self.point.len(),
+        );
+        self.reset();
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.members.iter_mut().for_each(|model| model.reset());
+        self.pending.clear();
+        self.errors.fill(ErrorMean::default());
+        self.bands.iter_mut().for_each(|band| band.reset(&self.quantiles));
+        (self.last, self.change) = (None, 0.0);
+    }
+
+    /// One step of the series.
+    pub(crate) fn update(&mut self, y: Option<f64>) {
+        if let Some(y) = y {
+            self.judge(y);
+            let change = self.last.map_or(0.0, |last| (y - last).abs());
+            self.change += CHANGE_GAIN * (change - self.change);
+            self.last = Some(y);
+        }
+        self.members.iter_mut().for_each(|model| model.update(y));
+        self.predict();
+        self.pending.advance();
+    }
+
+    fn judge(&mut self, y: f64) {
+        let count = self.members.len();
+        for (a, band) in self.bands.iter_mut().enumerate() {
+            let row = self.pending.row(a);
+            for (error, &forecast) in self.errors[a * count..].iter_mut().zip(&row[..count]) {
+                if !forecast.is_nan() {
+                    error.add((y - f64::from(forecast)).abs());
+                }
+            }
+            let point = row[count];
+            if !point.is_nan() {
+                band.observe(y, f64::from(point), &row[count + 1..], &self.quantiles);
+            }
+        }
+    }
+
+    fn predict(&mut self) {
+        self.weigh();
+        self.point.fill(0.0);
+        for m in 0..self.members.len() {
+            self.add_member(m);
+        }
+        self.point.iter_mut().for_each(|y| *y = y.max(0.0));
+        self.refresh_bands();
+    }
+
+    /// Adds member `m`'s share to the point path and notes its forecasts.
+    fn add_member(&mut self, m: usize) {
+        let ready = self.members[m].is_ready() && {
+            self.members[m].forecast(&mut self.scratch);
+            self.scratch.iter().all(|y| y.abs() <= FORECAST_MAX)
+        };
+        for (a, &h) in self.horizons.anchors().iter().enumerate() {
+            self.pending.row(a)[m] = if ready {
+                self.scratch[h - 1] as f32
+            } else {
+                f32::NAN
+            };
+        }
+        let count = self.members.len();
+        let weight = |a: usize| self.weights[a * count + m];
+        if !ready || (0..self.bands.len()).all(|a| weight(a) == 0.0) {
+            return;
+        }
+        for ((sum, y), place) in self
+            .point
+            .iter_mut()
+            .zip(&self.scratch)
+            .zip(self.horizons.places())
+        {
+            *sum += place.blend(weight) * y;
+        }
+    }
+
+    fn weigh(&mut self) {
+        let count = self.members.len();
+        let ready = |m: usize| self.members[m].is_ready();
+        for (errors, weights) in self.errors.chunks(count).zip(self.weights.chunks_mut(count)) {
+            let error = |m: usize| {
+                errors[m]
+                    .mean(ERRORS_MIN)
+                    .filter(|_| m >= self.first_weighed && ready(m))
+            };
+            let Some(best) = (0..count).filter_map(error).reduce(f64::min) else {
+                unproven(weights, self.first_weighed, ready);
+                continue;
+            };
+            let floor = best.max(f64::MIN_POSITIVE);
+            let mut sum = 0.0;
+            for (m, weight) in weights.iter_mut().enumerate() {
+                let worse_by = error(m).map_or(f64::INFINITY, |error| (error - best) / floor);
+                *weight = if worse_by < 2.0 {
+                    (-SHARPNESS * worse_by).exp()
+                } else {
+                    0.0
+                };
+                sum += *weight;
+            }
+            weights.iter_mut().for_each(|weight| *weight /= sum);
+        }
+    }
+
+    fn refresh_bands(&mut self) {
+        let count = self.members.len();
+        let level = self.last.unwrap_or(0.0);
+        for (a, band) in self.bands.iter_mut().enumerate() {
+            let h = self.horizons.anchors()[a];
+            // Nothing is known of a young series: its changes add up, and its level is off by a tenth.
+            let prior = 1.0 + 0.1 * level + 1.25 * self.change * (h as f64).sqrt();
+            band.refresh(&self.quantiles, prior);
+            let point = self.point[h - 1];
+            let row = self.pending.row(a);
+            row[count] = point as f32;
+            for (cell, offset) in row[count + 1..].iter_mut().zip(band.offsets()) {
+                *cell = (point + offset).max(0.0) as f32;
+            }
+        }
+    }
+
+    /// Tells the models the series' period. One that begins anew is replayed the recent history and judged by that;
+    /// where it does better than all others it also brings its residuals, so that the band does not stay as wide as
+    /// it was.
+    pub(crate) fn set_period(&mut self, period_steps: Option<usize>, history: &History) {
+        for m in 0..self.members.len() {
+            if self.members[m].set_period(period_steps) {
+                self.replay(m, history, period_steps.unwrap_or(0));
+            }
+        }
+    }
+
+    fn replay(&mut self, m: usize, history: &History, period_steps: usize) {
+        let (count, anchors) = (self.members.len(), self.bands.len());
+        for a in 0..anchors {
+            self.errors[a * count + m] = ErrorMean::default();
+            self.pending.rows(a).for_each(|row| row[m] = f32::NAN);
+        }
+        let mut residuals: Vec<_> = self
+            .horizons
+            .anchors()
+            .iter()
+            .map(|&h| Residuals::new(h))
+            .collect();
+        let replayed = history.len().min(self.replay_steps(period_steps));
+        for (i, y) in history.iter().enumerate().skip(history.len() - replayed) {
+            let age = history.len() - i;
+            for (a, residuals) in residuals.iter_mut().enumerate() {
+                let forecast = self.pending.row_at(a, age)[m];
+                if let Some(y) = y.filter(|_| !forecast.is_nan()) {
+                    self.errors[a * count + m].add((y - f64::from(forecast)).abs());
+                    residuals.push(y - f64::from(forecast));
+                }
+            }
+            self.members[m].update(y);
+            self.note_replayed(m, age);
+        }
+        for (a, residuals) in residuals.into_iter().enumerate() {
+            self.take_over(m, a, residuals);
+        }
+    }
+
+    /// The last two periods, one to learn from and one to be judged by, more where those are short. Not the whole
+    /// history: the pattern may be younger than that.
+    fn replay_steps(&self, period_steps: usize) -> usize {
+        period_steps + period_steps.max(self.steps() + REPLAY_JUDGED)
+    }
+
+    fn note_replayed(&mut self, m: usize, age: usize) {
+        let ready = self.members[m].is_ready();
+        if ready {
+            self.members[m].forecast(&mut self.scratch);
+        }
+        for (a, &h) in self.horizons.anchors().iter().enumerate() {
+            self.pending.row_at(a, age)[m] = if ready {
+                self.scratch[h - 1] as f32
+            } else {
+                f32::NAN
+            };
+        }
+    }
+
+    fn take_over(&mut self, m: usize, a: usize, residuals: Residuals) {
+        let count = self.members.len();
+        let errors = &self.errors[a * count..(a + 1) * count];
+        let mean = |m: usize| errors[m].mean(ERRORS_MIN).unwrap_or(f64::INFINITY);
+        let best = (0..count).all(|other| mean(m) <= mean(other)) && mean(m).is_finite();
+        if !best || residuals.len() < REPLAY_MIN {
+            return;
+        }
+        self.bands[a].replace(residuals, &self.quantiles);
+        for row in self.pending.rows(a) {
+            row[count] = row[m];
+            row[count + 1..].fill(f32::NAN);
+        }
+    }
+
+    /// The point path, 0 and above.
+    pub(crate) fn point(&self) -> &[f64] {
+        &self.point
+    }
+
+    pub(crate) fn quantiles(&self) -> &[f64] {
+        &self.quantiles
+    }
+
+    /// The path of quantile `index`, 0 and above, step by step.
+    pub(crate) fn path(&self, index: usize) -> impl Iterator<Item = f64> + '_ {
+        let offset = move |a: usize| self.bands[a].offsets()[index];
+        let steps = self.point.iter().zip(self.horizons.places());
+        steps.map(move |(y, place)| (y + place.blend(offset)).max(0.0))
+    }
+
+    /// The model with at least half of the weight at the end of the horizon, else `pool`.
+    pub(crate) fn leader(&self) -> &str {
+        let count = self.members.len();
+        let weights = &self.weights[self.weights.len() - count..];
+        let leader = weights.iter().position(|&weight| weight >= 0.5);
+        leader.map_or("pool", |m| self.members[m].name())
+    }
+
+    pub(crate) fn steps(&self) -> usize {
+        self.horizons.steps()
+    }
+}
+
+/// Weights before any model has a record: persistence in a mixed pool, else the wanted kind.
+fn unproven(weights: &mut [f64], first_weighed: usize, ready: impl Fn(usize) -> bool) {
+    let wanted = |m: &usize| first_weighed > 0 && *m >= first_weighed && ready(*m);
+    let count = (0..weights.len()).filter(wanted).count();
+    for (m, weight) in weights.iter_mut().enumerate() {
+        *weight = if wanted(&m) { 1.0 / count as f64 } else { 0.0 };
+    }
+    if count == 0 {
+        weights[0] = 1.0;
+    }
+}
