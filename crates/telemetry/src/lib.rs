@@ -1,15 +1,26 @@
 //! What was measured, in the shapes that forecasts and plans need.
 //!
-//! The sketch that finds heavy keys ([`SpaceSaving`]) and the histogram of response times ([`Latency`]) serve both the
-//! ingress, which fills them, and control, which reads them.
+//! The ingress reports counts over intervals; here they become rates and quantiles per node ([`NodeLoad`]), series
+//! with bounded retention ([`NodeSeries`], [`Series`]), and smoothed loads of the keys and buckets that could be moved
+//! ([`KeyLoads`]). The sketch that finds heavy keys ([`SpaceSaving`]) and the histogram of response times
+//! ([`Latency`]) serve both the ingress, which fills them, and control, which reads them.
 //!
 //! Pure: values in, values out. Times are arguments in Unix milliseconds, and every structure has a bound. What
 //! collects (scrapes, agents) is not here.
 
 mod error;
 mod latency;
+mod node;
+mod series;
+mod signals;
 mod sketch;
+mod smooth;
+mod units;
 
 pub use error::Error;
 pub use latency::Latency;
+pub use node::NodeLoad;
+pub use series::{Level, Point, Series};
+pub use signals::{Metric, NodeSeries};
 pub use sketch::{Heavy, SpaceSaving};
+pub use units::{KeyLoadOptions, KeyLoads, UnitKind, UnitLoad, UnitRate};

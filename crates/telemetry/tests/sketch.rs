@@ -54,6 +54,8 @@ fn check(sketch: &SpaceSaving<u16, u64>, truth: &HashMap<u16, u64>, k: usize) ->
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
     #[test]
     fn a_count_is_never_too_low_and_at_most_its_error_too_high(
         stream in any_stream(),
