@@ -4,8 +4,9 @@
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A histogram that travelled has a bucket that ours do not have: it was made with other parameters.
-    #[error("histogram bucket {index} does not exist, there are {buckets}")]
+    /// A histogram that travelled has a bucket that ours do not have, or has it out of order: it was made
+    /// with other parameters.
+    #[error("histogram bucket {index} does not exist or is out of order, there are {buckets}")]
     Bucket {
         /// The bucket.
         index: u32,

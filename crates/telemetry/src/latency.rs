@@ -3,8 +3,12 @@
 //! Logarithmic buckets (the crate `histogram`, H2 encoding) rather than a t-digest: merging is exact, recording is one
 //! array index, and the error is bounded at 3 % wherever the value lies.
 
+mod summary;
+
 use foreshift_wire::LatencyBuckets;
 use histogram::{Config, Histogram};
+
+pub use summary::LatencySummary;
 
 use crate::Error;
 

@@ -18,7 +18,7 @@ mod smooth;
 mod units;
 
 pub use error::Error;
-pub use latency::Latency;
+pub use latency::{Latency, LatencySummary};
 pub use node::NodeLoad;
 pub use series::{Level, Point, Series};
 pub use signals::{Metric, NodeSeries};

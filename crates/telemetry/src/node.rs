@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use foreshift_wire::{NodeReport, Signals};
 
-use crate::{Error, Latency};
+use crate::{Error, LatencySummary};
 
 /// Turns a node's reports into its signals.
 ///
@@ -55,24 +55,17 @@ impl NodeLoad {
     /// The node's signals over the last interval.
     ///
     /// `interval` is the time that `report` covers, measured by a clock that does not jump. Under 10 ms there are no rates;
-    /// response times are absent where nothing was answered. `scratch` saves each node a histogram; it comes back empty.
-    /// [`Error::Bucket`] where the report's histogram is not one of ours.
-    pub fn observe(
-        &self,
-        now_ms: u64,
-        interval: Duration,
-        report: &NodeReport,
-        scratch: &mut Latency,
-    ) -> Result<Signals, Error> {
-        scratch.clear();
-        scratch.merge(&report.response)?;
+    /// response times are absent where nothing was answered. [`Error::Bucket`] where the report's histogram is not one of
+    /// ours.
+    pub fn observe(&self, now_ms: u64, interval: Duration, report: &NodeReport) -> Result<Signals, Error> {
+        let response = LatencySummary::of(&report.response)?;
         let seconds = (interval >= Self::INTERVAL_MIN).then_some(interval.as_secs_f64());
         let per_s = |count: u64| seconds.map(|s| count as f64 / s);
-        let signals = Signals {
+        Ok(Signals {
             requests_per_s: per_s(report.requests),
-            response_ms_mean: scratch.mean_ms(),
-            response_ms_p50: scratch.quantile_ms(0.5),
-            response_ms_p99: scratch.quantile_ms(0.99),
+            response_ms_mean: response.map(|r| r.mean_ms),
+            response_ms_p50: response.map(|r| r.p50_ms),
+            response_ms_p99: response.map(|r| r.p99_ms),
             connections: Some(f64::from(report.connections)),
             // Little's law; the gauge where the interval is too short for a mean.
             in_flight: per_s(report.busy_us)
@@ -81,9 +74,7 @@ impl NodeLoad {
             errors_per_s: per_s(report.errors),
             bytes_per_s: per_s(report.bytes),
             ..self.unseen(now_ms)
-        };
-        scratch.clear();
-        Ok(signals)
+        })
     }
 
     /// The node's signals where the ingress has no report of it: only what it said of itself.
@@ -105,6 +96,7 @@ mod tests {
     use foreshift_wire::{LatencyBuckets, NodeId};
 
     use super::*;
+    use crate::Latency;
 
     const NOW: u64 = 1_700_000_000_000;
 
@@ -123,8 +115,7 @@ mod tests {
 
     fn observe(load: &NodeLoad, now_ms: u64, interval_ms: u64, report: &NodeReport) -> Signals {
         let interval = Duration::from_millis(interval_ms);
-        load.observe(now_ms, interval, report, &mut Latency::new())
-            .unwrap()
+        load.observe(now_ms, interval, report).unwrap()
     }
 
     #[test]
@@ -193,9 +184,6 @@ mod tests {
         let load = NodeLoad::new(Duration::from_secs(5));
         let strange = report(LatencyBuckets(vec![(u32::MAX, 1)]));
         let interval = Duration::from_secs(1);
-        assert!(
-            load.observe(NOW, interval, &strange, &mut Latency::new())
-                .is_err()
-        );
+        assert!(load.observe(NOW, interval, &strange).is_err());
     }
 }

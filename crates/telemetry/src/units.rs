@@ -12,7 +12,7 @@ use buckets::Buckets;
 use foreshift_wire::{BucketReport, KeyReport, NodeId, SessionId, Unit};
 use keys::Keys;
 
-use crate::smooth::Rates;
+use crate::smooth::{Rates, Tick};
 
 /// How loads of keys and buckets are kept.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -119,16 +119,12 @@ impl KeyLoads {
             self.buckets.clamp(now_ms);
         }
         self.now_ms = now_ms;
-        let tick = Tick {
-            now_ms,
-            interval,
-            constant_ms: self.constant_ms,
-        };
-        keys.iter().for_each(|report| self.keys.observe(report, tick));
+        let tick = Tick::new(now_ms, interval, self.constant_ms);
+        keys.iter().for_each(|report| self.keys.observe(report, &tick));
         buckets
             .iter()
-            .for_each(|report| self.buckets.observe(report, tick));
-        self.keys.trim(self.keys_max, tick);
+            .for_each(|report| self.buckets.observe(report, &tick));
+        self.keys.trim(self.keys_max, now_ms, self.constant_ms);
         // Often enough that what is idle never makes up most of what is kept.
         if now_ms.abs_diff(self.swept_ms) >= self.idle_ms / 4 {
             self.swept_ms = now_ms;
@@ -214,24 +210,5 @@ impl KeyLoads {
             list.sort_unstable_by(heavier);
         }
         found
-    }
-}
-
-/// When and over what time a report was made.
-#[derive(Debug, Clone, Copy)]
-struct Tick {
-    now_ms: u64,
-    interval: Duration,
-    constant_ms: f64,
-}
-
-impl Tick {
-    fn rates(&self, requests: u32, bytes: u64, busy_us: u64) -> Rates {
-        let seconds = self.interval.as_secs_f64();
-        [
-            f64::from(requests) / seconds,
-            bytes as f64 / seconds,
-            busy_us as f64 / 1e6 / seconds,
-        ]
     }
 }

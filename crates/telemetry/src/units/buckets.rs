@@ -2,8 +2,8 @@
 
 use foreshift_wire::BucketReport;
 
-use super::{Tick, UnitKind, UnitRate};
-use crate::smooth::Smooth;
+use super::{UnitKind, UnitRate};
+use crate::smooth::{Smooth, Tick};
 
 /// A sparse set: those that are known lie dense, and each bucket's place among them is one array index away.
 ///
@@ -26,16 +26,14 @@ struct Known {
 const BUCKETS: usize = 1 << 16;
 
 impl Buckets {
-    pub(super) fn observe(&mut self, report: &BucketReport, tick: Tick) {
+    pub(super) fn observe(&mut self, report: &BucketReport, tick: &Tick) {
         let place = self
             .place(report.bucket)
             .unwrap_or_else(|| self.add(report.bucket));
         let known = &mut self.known[place];
         known.open = report.open;
         let rates = tick.rates(report.requests, report.bytes, report.busy_us);
-        known
-            .smooth
-            .observe(tick.now_ms, tick.interval, rates, tick.constant_ms);
+        known.smooth.observe(rates, tick);
     }
 
     fn place(&self, bucket: u16) -> Option<usize> {

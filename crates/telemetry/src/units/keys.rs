@@ -5,8 +5,8 @@ use std::hash::RandomState;
 use foreshift_wire::{KeyReport, NodeId, SessionId};
 use hashbrown::{HashMap, hash_map::Entry};
 
-use super::{Tick, UnitKind, UnitRate};
-use crate::smooth::Smooth;
+use super::{UnitKind, UnitRate};
+use crate::smooth::{Smooth, Tick};
 
 /// By session.
 #[derive(Debug, Clone, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Known {
 }
 
 impl Keys {
-    pub(super) fn observe(&mut self, report: &KeyReport, tick: Tick) {
+    pub(super) fn observe(&mut self, report: &KeyReport, tick: &Tick) {
         let known = match self.known.entry(report.session) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(Known {
@@ -40,18 +40,16 @@ impl Keys {
         known.open = report.open;
         let certain = report.requests.saturating_sub(report.error);
         let rates = tick.rates(certain, report.bytes, report.busy_us);
-        known
-            .smooth
-            .observe(tick.now_ms, tick.interval, rates, tick.constant_ms);
+        known.smooth.observe(rates, tick);
     }
 
     /// Drops the lightest where there are too many, and some more, so that it is not needed every tick.
-    pub(super) fn trim(&mut self, max: usize, tick: Tick) {
+    pub(super) fn trim(&mut self, max: usize, now_ms: u64, constant_ms: f64) {
         if self.known.len() <= max {
             return;
         }
         let weight = |known: &Known| {
-            let [requests, _, in_flight] = known.smooth.rates(tick.now_ms, tick.constant_ms);
+            let [requests, _, in_flight] = known.smooth.rates(now_ms, constant_ms);
             requests + in_flight
         };
         let keep = max - max / 4;
