@@ -69,7 +69,10 @@ impl File {
     }
 
     fn write(&mut self, newest: Revision, batches: &[Arc<Batch>]) -> Result<(), redb::Error> {
-        let transaction = self.database.begin_write()?;
+        let mut transaction = self.database.begin_write()?;
+        // A second fsync, shared by the group. Without it a damaged last commit cannot be told from one that a crash
+        // cut short, and would be rolled back silently although it was acknowledged.
+        transaction.set_two_phase_commit(true);
         {
             let mut entries = transaction.open_table(ENTRIES)?;
             for batch in batches {
@@ -90,7 +93,7 @@ impl File {
 
 /// Checks every page of a file that was closed properly, on a copy in memory, because redb's own check mends
 /// what it can and so would hide that something is missing. A file that was not closed properly is left to redb, which
-/// checks it in full when it opens it.
+/// checks all of it when it opens it, and refuses it, as commits are in two phases.
 fn verify(at: At<'_>) -> Result<(), Error> {
     // Held open, so that nobody writes while the copy is made.
     let _lock = match ReadOnlyDatabase::open(at.0) {
@@ -237,5 +240,52 @@ impl At<'_> {
             }
             other => self.damaged(&other.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    /// A disk that can be made to fail.
+    #[derive(Debug)]
+    struct Failing {
+        disk: InMemoryBackend,
+        fails: Arc<AtomicBool>,
+    }
+
+    impl StorageBackend for Failing {
+        fn len(&self) -> io::Result<u64> {
+            self.disk.len()
+        }
+        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+            self.disk.read(offset, out)
+        }
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.disk.set_len(len)
+        }
+        fn sync_data(&self) -> io::Result<()> {
+            match self.fails.load(Ordering::SeqCst) {
+                true => Err(io::Error::other("no space left")),
+                false => self.disk.sync_data(),
+            }
+        }
+        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+            self.disk.write(offset, data)
+        }
+    }
+
+    /// A file on a disk that fails from when the flag is set.
+    pub(crate) fn on_failing_disk() -> (File, Arc<AtomicBool>) {
+        let fails = Arc::new(AtomicBool::new(false));
+        let backend = Failing {
+            disk: InMemoryBackend::new(),
+            fails: Arc::clone(&fails),
+        };
+        let database = Database::builder().create_with_backend(backend).unwrap();
+        let path = "failing.redb".into();
+        (File { path, database }, fails)
     }
 }

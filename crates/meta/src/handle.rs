@@ -151,3 +151,30 @@ impl Drop for Local {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::Ordering;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn after_a_failed_write_nothing_is_shown_and_nothing_more_is_written() {
+        let (file, fails) = crate::file::tests::on_failing_disk();
+        let image = Image::new(Revision(0), Default::default(), BACKLOG_BYTES);
+        let meta = Meta::start(image, Some(file)).unwrap();
+        let mut watch = meta.watch("", Revision(0));
+        meta.commit(Txn::new().put("k", "before")).await.unwrap();
+
+        fails.store(true, Ordering::SeqCst);
+        let error = meta.commit(Txn::new().put("k", "lost")).await.unwrap_err();
+        assert!(matches!(error, Error::Storage { .. }), "{error}");
+
+        // What reached the disk is not known, so a disk that works again changes nothing.
+        fails.store(false, Ordering::SeqCst);
+        assert_eq!(meta.commit(Txn::new().put("k", "after")).await, Err(error));
+        assert_eq!(&*meta.get("k").await.unwrap().unwrap().value, b"before");
+        assert_eq!(watch.next().await.unwrap().revision, Revision(1));
+        assert_eq!(watch.try_next(), Ok(None));
+    }
+}

@@ -123,6 +123,12 @@ proptest! {
         })?;
     }
 
+}
+
+proptest! {
+    // Fewer, as each syncs files.
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
     #[test]
     fn a_reopened_file_has_what_was_committed(txns in proptest::collection::vec(any_txn(), 1..12)) {
         let folder = tempfile::tempdir().unwrap();
