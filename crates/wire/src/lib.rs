@@ -30,4 +30,6 @@ pub use moves::{Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Sta
 pub use node::{Capacity, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals};
 pub use problem::Problem;
 pub use report::{BucketReport, IngressReport, KeyReport, LatencyBuckets, NodeReport, PoolReport};
-pub use request::{ForecastFilter, MoveFilter, NodeForecast, PlanView, PoolFilter, StateRequest};
+pub use request::{
+    ForecastFilter, MoveFilter, NodeForecast, NodeRequest, PlanView, PoolFilter, StateRequest,
+};

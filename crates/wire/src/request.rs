@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{ForecastView, Mode, NodeId, NodeState, Plan, PoolName};
+use crate::{Capacity, ForecastView, Mode, NodeId, NodeSpec, NodeState, Plan, PoolName};
 
 /// Body of `PUT /v1/pools/{pool}/nodes/{id}/state`: the operator's wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -77,4 +77,40 @@ pub struct PlanView {
     pub forecast_gated: bool,
     /// The moves and, for all that was left alone, why.
     pub plan: Plan,
+}
+
+/// Body of `POST /v1/pools/{pool}/nodes`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeRequest {
+    /// Unique within the pool.
+    #[schema(value_type = String)]
+    pub id: NodeId,
+    /// An IP address and a port.
+    pub address: String,
+    /// Failure domain; nodes of one zone fail together.
+    #[serde(default)]
+    pub zone: String,
+    /// Share of the keys relative to the other nodes, above 0; default 1.
+    #[serde(default)]
+    pub weight: Option<f64>,
+    /// What it can carry.
+    #[serde(default)]
+    pub capacity: Capacity,
+    /// `ready` (the default), `draining` or `down`.
+    #[serde(default)]
+    pub state: Option<NodeState>,
+}
+
+impl From<NodeRequest> for NodeSpec {
+    fn from(request: NodeRequest) -> Self {
+        Self {
+            id: request.id,
+            address: request.address,
+            zone: request.zone,
+            weight: request.weight.unwrap_or(1.0),
+            capacity: request.capacity,
+            state: request.state.unwrap_or(NodeState::Ready),
+        }
+    }
 }
