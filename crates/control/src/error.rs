@@ -1,0 +1,40 @@
+//! Why control cannot start.
+
+use std::net::SocketAddr;
+
+use foreshift_wire::PoolName;
+
+/// Why control cannot start, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The API's address cannot be used.
+    #[error(
+        "api.address: cannot listen on {address}: {source}; stop what listens there, or choose another port"
+    )]
+    Listen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The API has no tokens yet.
+    #[error(
+        "api.address: {address} can be reached by others, and the API has no tokens yet; use 127.0.0.1 or [::1]"
+    )]
+    NotLoopback {
+        /// As configured.
+        address: SocketAddr,
+    },
+    /// The metadata cannot be read or written.
+    #[error("metadata: {0}")]
+    Meta(#[from] foreshift_meta::Error),
+    /// The forecasts cannot be made as configured.
+    #[error("forecast, for pool {pool}: {source}")]
+    Forecast {
+        /// Its `check_interval` is the forecasts' step.
+        pool: PoolName,
+        /// What does not fit.
+        source: foreshift_forecast::Error,
+    },
+}

@@ -1,0 +1,151 @@
+//! How others ask a pool: a message and its answer.
+
+use foreshift_wire::{
+    AffinityView, ConnectionInfo, IngressEvent, Move, NodeId, NodeSpec, NodeState, NodeView, PinRequest,
+    PlanView, PoolView, Signals,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::metrics::PoolMetrics;
+
+/// Why a pool does not do what it was asked to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// Something that the request names does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// It cannot be done as things are.
+    #[error("{0}")]
+    Conflict(String),
+    /// It can never be done.
+    #[error("{0}")]
+    Invalid(String),
+    /// It may work later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+pub(crate) type Answer<T> = Result<T, Refusal>;
+
+/// A request and where its answer goes.
+#[derive(Debug)]
+pub(super) enum Command {
+    View(oneshot::Sender<PoolView>),
+    Metrics(oneshot::Sender<PoolMetrics>),
+    NotReady(oneshot::Sender<Option<String>>),
+    Moves(usize, oneshot::Sender<Vec<Move>>),
+    Plan(oneshot::Sender<PlanView>),
+    AddNode(NodeSpec, oneshot::Sender<Answer<NodeView>>),
+    RemoveNode {
+        id: String,
+        force: bool,
+        reply: oneshot::Sender<Answer<()>>,
+    },
+    SetState {
+        id: String,
+        state: NodeState,
+        reply: oneshot::Sender<Answer<NodeView>>,
+    },
+    Report {
+        id: String,
+        signals: Signals,
+        reply: oneshot::Sender<Answer<()>>,
+    },
+    Affinity(String, oneshot::Sender<AffinityView>),
+    Pin {
+        key: String,
+        pin: PinRequest,
+        reply: oneshot::Sender<Answer<AffinityView>>,
+    },
+    Unpin(String, oneshot::Sender<Answer<()>>),
+    Migrate {
+        connection: Box<ConnectionInfo>,
+        target: NodeId,
+        reply: oneshot::Sender<Answer<Move>>,
+    },
+}
+
+/// A pool's task, from outside. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct PoolHandle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) events: mpsc::Sender<IngressEvent>,
+}
+
+impl PoolHandle {
+    pub(crate) async fn view(&self) -> Answer<PoolView> {
+        self.ask(Command::View).await
+    }
+
+    pub(crate) async fn metrics(&self) -> Answer<PoolMetrics> {
+        self.ask(Command::Metrics).await
+    }
+
+    /// What keeps the pool from serving, if anything.
+    pub(crate) async fn not_ready(&self) -> Answer<Option<String>> {
+        self.ask(Command::NotReady).await
+    }
+
+    /// The newest moves, newest first.
+    pub(crate) async fn moves(&self, limit: usize) -> Answer<Vec<Move>> {
+        self.ask(|reply| Command::Moves(limit, reply)).await
+    }
+
+    pub(crate) async fn plan(&self) -> Answer<PlanView> {
+        self.ask(Command::Plan).await
+    }
+
+    pub(crate) async fn add_node(&self, spec: NodeSpec) -> Answer<NodeView> {
+        self.ask(|reply| Command::AddNode(spec, reply)).await?
+    }
+
+    pub(crate) async fn remove_node(&self, id: String, force: bool) -> Answer<()> {
+        self.ask(|reply| Command::RemoveNode { id, force, reply }).await?
+    }
+
+    pub(crate) async fn set_state(&self, id: String, state: NodeState) -> Answer<NodeView> {
+        self.ask(|reply| Command::SetState { id, state, reply }).await?
+    }
+
+    pub(crate) async fn report(&self, id: String, signals: Signals) -> Answer<()> {
+        self.ask(|reply| Command::Report { id, signals, reply }).await?
+    }
+
+    pub(crate) async fn affinity(&self, key: String) -> Answer<AffinityView> {
+        self.ask(|reply| Command::Affinity(key, reply)).await
+    }
+
+    pub(crate) async fn pin(&self, key: String, pin: PinRequest) -> Answer<AffinityView> {
+        self.ask(|reply| Command::Pin { key, pin, reply }).await?
+    }
+
+    pub(crate) async fn unpin(&self, key: String) -> Answer<()> {
+        self.ask(|reply| Command::Unpin(key, reply)).await?
+    }
+
+    pub(crate) async fn migrate(&self, connection: ConnectionInfo, target: NodeId) -> Answer<Move> {
+        let connection = Box::new(connection);
+        self.ask(|reply| Command::Migrate {
+            connection,
+            target,
+            reply,
+        })
+        .await?
+    }
+
+    /// Hands on what the ingress told. Waits where the pool is behind.
+    pub(crate) async fn tell(&self, event: IngressEvent) {
+        // An error means that the pool has ended, and nobody needs to know any more.
+        let _ = self.events.send(event).await;
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(oneshot::Sender<T>) -> Command) -> Answer<T> {
+        let ended = || Refusal::Unavailable("the pool's loop has ended; the log has more".into());
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| ended())?;
+        // A panic drops the reply; the pool itself goes on.
+        answer
+            .await
+            .map_err(|_| Refusal::Unavailable("the request failed inside; the log has more".into()))
+    }
+}

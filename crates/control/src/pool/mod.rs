@@ -1,0 +1,25 @@
+//! One pool: its loop and all that changes it.
+//!
+//! Each pool is one task that owns everything about it and takes turns: a round of the loop, a batch of events
+//! of the ingress, a verdict of the health checks, a request of the API. Nothing is locked, and no two changes
+//! of a pool can cross. [`PoolHandle`] hides the channel to that task.
+
+mod affinity;
+mod expire;
+mod handle;
+mod log;
+mod nodes;
+mod observe;
+mod plan;
+mod reports;
+mod routes;
+mod service;
+mod settle;
+mod state;
+mod units;
+mod view;
+
+pub(crate) use handle::{PoolHandle, Refusal};
+pub(crate) use reports::Reports;
+pub(crate) use service::start;
+pub(crate) use state::Parts;

@@ -1,0 +1,126 @@
+//! From reports to loads and forecasts: one observation and one forecast a node and round.
+
+use std::time::Duration;
+
+use foreshift_forecast::{CapacityValues, LoadScore, SignalValues, load_score};
+use foreshift_wire::{Capacity, Event, KeyReport, NodeReport, NodeState, PoolReport, Signals};
+
+use super::{
+    reports::Observed,
+    state::{Node, Pool},
+};
+use crate::clock::now_ms;
+
+/// How long a node's report about itself counts.
+pub(super) const REPORT_COUNTS_FOR: Duration = Duration::from_secs(10);
+
+impl Pool {
+    /// Takes in what the ingress saw; `None` where it did not report.
+    pub(super) fn observe(&mut self, observed: Option<&Observed>) {
+        let now = now_ms();
+        for node in self.nodes.values_mut() {
+            node.signals = node.load.unseen(now);
+        }
+        if let Some(Observed { report, interval }) = observed {
+            self.observe_nodes(now, *interval, &report.nodes);
+            self.loads.observe(now, *interval, &report.keys, &report.buckets);
+            self.note_use(report);
+        }
+        let capacities = self
+            .routes
+            .nodes()
+            .map(|record| (&record.spec.id, &record.spec.capacity));
+        for (id, capacity) in capacities {
+            if let Some(node) = self.nodes.get_mut(id) {
+                node.forecast(now, capacity);
+            }
+        }
+    }
+
+    fn observe_nodes(&mut self, now: u64, interval: Duration, reports: &[NodeReport]) {
+        for report in reports {
+            let Some(node) = self.nodes.get_mut(&report.node) else {
+                continue;
+            };
+            node.totals.add(report);
+            match node.load.observe(now, interval, report) {
+                Ok(signals) => node.signals = signals,
+                Err(error) => {
+                    tracing::warn!(pool = %self.settings.name, node = %report.node, %error, "a report that cannot be read");
+                }
+            }
+        }
+    }
+
+    /// Notes which placed keys were used; the report lists the heaviest.
+    fn note_use(&mut self, report: &PoolReport) {
+        let now = now_ms();
+        let used = |key: &&KeyReport| key.requests > 0 || key.open > 0;
+        for key in report.keys.iter().filter(used) {
+            if self.routes.override_of(key.session).is_some() {
+                self.used_ms.insert(key.session, now);
+            }
+        }
+    }
+
+    /// Tells, once, that a draining node has nothing left.
+    pub(super) fn tell_empty(&mut self) {
+        let draining = self
+            .routes
+            .nodes()
+            .filter(|record| record.observed == NodeState::Draining);
+        for record in draining {
+            let id = &record.spec.id;
+            let Some(node) = self.nodes.get_mut(id) else {
+                continue;
+            };
+            if node.told_empty || !node.totals.is_idle() || self.routes.overrides_on(id) > 0 {
+                continue;
+            }
+            node.told_empty = true;
+            let (pool, state) = (self.settings.name.clone(), record.observed);
+            tracing::info!(%pool, node = %id, "drained: nothing is left");
+            let reason = "drained: nothing is left".into();
+            self.bus.tell(Event::Node {
+                at_ms: now_ms(),
+                pool,
+                node: id.clone(),
+                state,
+                reason,
+            });
+        }
+    }
+}
+
+impl Node {
+    fn forecast(&mut self, now: u64, capacity: &Capacity) {
+        self.score = load_score(&signal_values(&self.signals), &capacity_values(capacity));
+        self.predictor
+            .observe(now, self.score.map(|LoadScore { score, .. }| score));
+        self.forecast = self.predictor.forecast();
+    }
+}
+
+fn signal_values(signals: &Signals) -> SignalValues {
+    SignalValues {
+        cpu: signals.cpu,
+        memory: signals.memory,
+        utilisation: signals.utilisation,
+        requests_in_flight: signals.in_flight,
+        requests_per_s: signals.requests_per_s,
+        response_ms_p99: signals.response_ms_p99,
+        connections: signals.connections,
+        bytes_per_s: signals.bytes_per_s,
+    }
+}
+
+fn capacity_values(capacity: &Capacity) -> CapacityValues {
+    CapacityValues {
+        requests_in_flight: capacity.requests_in_flight.map(f64::from),
+        requests_per_s: capacity.requests_per_second,
+        response_ms_p99: capacity.response_time_ms,
+        connections: capacity.connections.map(f64::from),
+        bytes_per_s: capacity.bytes_per_second,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,262 @@
+//! Asks the planner, and does what it says as far as the pool's mode allows.
+
+use std::collections::HashMap;
+
+use foreshift_placement::{History, NodeIndex, PlanNode, PlanUnit, PlannerSettings, Predicted, plan};
+use foreshift_wire::{
+    Event, Mode, Move, MoveState, MovedBucket, NodeState, Override, Plan, PlanView, Trigger, Unit,
+};
+
+use super::{
+    affinity::IDLE_MS,
+    routes::Edit,
+    state::{Node, Pool},
+    units::bottleneck,
+};
+use crate::{clock::now_ms, metrics::count};
+
+/// The planner's settings and memory.
+#[derive(Debug)]
+pub(super) struct Planner {
+    settings: PlannerSettings,
+    history: History,
+    /// When a move was last advised, so that the same advice is not repeated every round.
+    advised_ms: HashMap<Unit, u64>,
+}
+
+impl Planner {
+    pub(super) fn new(pool: &foreshift_wire::Pool) -> Self {
+        let settings = PlannerSettings {
+            load_threshold: pool.load_threshold,
+            headroom: pool.headroom,
+            max_moves_per_tick: pool.max_moves_per_tick,
+            migration_interval_ms: pool.migration_interval.as_millis() as u64,
+            ..Default::default()
+        };
+        Self {
+            settings,
+            history: History::new(&settings),
+            advised_ms: HashMap::new(),
+        }
+    }
+}
+
+impl Pool {
+    /// Plans and acts, where some node needs it.
+    pub(super) async fn decide(&mut self) -> Result<(), foreshift_meta::Error> {
+        let relieve = self.to_relieve();
+        if relieve.is_empty() || self.settings.mode == Mode::Observe {
+            return Ok(());
+        }
+        let (nodes, units) = (self.plan_nodes(), self.units(&relieve));
+        let plan = self.ask(&nodes, &units);
+        match self.settings.mode {
+            Mode::Act => self.act(plan, &nodes).await,
+            Mode::Advise | Mode::Observe => {
+                self.advise(plan);
+                Ok(())
+            }
+        }
+    }
+
+    /// What would be done now, whatever the mode. Nothing is done.
+    pub(super) fn plan_view(&mut self) -> PlanView {
+        let (nodes, units) = (self.plan_nodes(), self.units(&self.to_relieve()));
+        PlanView {
+            pool: self.settings.name.clone(),
+            at_ms: now_ms(),
+            mode: self.settings.mode,
+            forecast_gated: self.is_gated(),
+            plan: self.ask(&nodes, &units),
+        }
+    }
+
+    fn ask(&mut self, nodes: &[PlanNode], units: &[PlanUnit]) -> Plan {
+        let view = foreshift_placement::PlanView {
+            pool: &self.settings.name,
+            nodes,
+            units,
+            next_move: self.log.next_id(),
+        };
+        let Planner {
+            settings, history, ..
+        } = &self.planner;
+        plan(now_ms(), &view, history, settings, &mut self.rng)
+    }
+
+    /// Nodes over the threshold, now or soon, and draining ones that still have keys. O(nodes).
+    fn to_relieve(&self) -> Vec<NodeIndex> {
+        let needs = |state, node: &Node, left: u64| match state {
+            NodeState::Ready => self
+                .peak(node)
+                .is_some_and(|peak| peak > self.settings.load_threshold),
+            NodeState::Draining => left > 0,
+            NodeState::Joining | NodeState::Down => false,
+        };
+        let map = self.routes.map().nodes().iter().enumerate();
+        map.filter(|(_, known)| {
+            let node = self.nodes.get(&known.id);
+            node.is_some_and(|node| needs(known.state, node, self.routes.overrides_on(&known.id)))
+        })
+        .map(|(index, _)| NodeIndex(index as u16))
+        .collect()
+    }
+
+    /// The highest score that a node is expected to reach: what it has now, or what is forecast where that counts.
+    pub(super) fn peak(&self, node: &Node) -> Option<f64> {
+        let now = node.score.map(|score| score.score);
+        let predicted = self
+            .predicted(node)
+            .filter(|_| !self.only_now(node))
+            .map(|predicted| predicted.peak);
+        now.into_iter().chain(predicted).reduce(f64::max)
+    }
+
+    /// Whether only a node's current score counts.
+    fn only_now(&self, node: &Node) -> bool {
+        self.settings.trigger == Trigger::Current || node.predictor.gated()
+    }
+
+    /// A node's forecast as the planner wants it.
+    ///
+    /// What sets off a plan is the path itself. As a place to move to, a node counts with the score that falls
+    /// slowly, but that never makes it one to relieve: what has left the path has left.
+    fn predicted(&self, node: &Node) -> Option<Predicted> {
+        let (quantile, threshold) = (self.settings.trigger_quantile, self.settings.load_threshold);
+        let forecast = node.forecast.as_ref()?;
+        let path = forecast.peak(quantile)?.score;
+        let held = forecast.predicted_score(quantile)?;
+        let peak = if path > threshold {
+            path
+        } else {
+            held.min(threshold)
+        };
+        Some(Predicted {
+            peak,
+            crosses_in_ms: forecast.crosses_in_ms(quantile, threshold),
+        })
+    }
+
+    /// All nodes, in the map's order, so that its indices are the plan's.
+    fn plan_nodes(&self) -> Vec<PlanNode> {
+        let node = |known: &foreshift_placement::MapNode| {
+            let (node, record) = (self.nodes.get(&known.id)?, self.routes.node(known.id.as_str())?);
+            Some(PlanNode {
+                id: known.id.clone(),
+                state: known.state,
+                zone: record.spec.zone.clone(),
+                weight: record.spec.weight,
+                capacity: record.spec.capacity.clone(),
+                bottleneck: bottleneck(node),
+                open_streams: node.signals.connections.map(|connections| connections as u64),
+                score_now: node.score.map(|score| score.score),
+                predicted: self.predicted(node),
+                gated: self.only_now(node),
+            })
+        };
+        let nodes: Vec<_> = self.routes.map().nodes().iter().filter_map(node).collect();
+        debug_assert_eq!(
+            nodes.len(),
+            self.routes.map().nodes().len(),
+            "every node of the map is tracked"
+        );
+        nodes
+    }
+
+    /// Commits a plan: the routes and the records of its moves, in one transaction.
+    async fn act(&mut self, plan: Plan, nodes: &[PlanNode]) -> Result<(), foreshift_meta::Error> {
+        let moves: Vec<Move> = plan
+            .moves
+            .into_iter()
+            .map(|made| Move {
+                state: MoveState::Moving,
+                ..made
+            })
+            .collect();
+        let Some(first) = moves.first() else { return Ok(()) };
+        tracing::info!(
+            pool = %self.settings.name, moves = moves.len(), from = %first.from, to = %first.to, reason = ?first.reason,
+            "moving"
+        );
+        let mut edit = Edit::default();
+        for made in &moves {
+            match made.unit {
+                Unit::Key { session, .. } => edit.set_overrides.push(Override {
+                    session,
+                    node: made.to.clone(),
+                    moving_from: Some(made.from.clone()),
+                    move_id: Some(made.id),
+                    expires_ms: Some(made.planned_ms + IDLE_MS),
+                    pinned: false,
+                }),
+                Unit::Bucket { bucket } => {
+                    edit.set_buckets.push(MovedBucket {
+                        bucket,
+                        node: made.to.clone(),
+                        move_id: made.id,
+                    });
+                }
+            }
+        }
+        self.begin(moves.clone(), edit).await?;
+        self.with_history(nodes, |history, view| {
+            moves.iter().for_each(|made| history.started(made, view));
+        });
+        Ok(())
+    }
+
+    /// Shows a plan's moves, each at most once in `migration_interval`.
+    fn advise(&mut self, plan: Plan) {
+        let (now, interval) = (now_ms(), self.planner.settings.migration_interval_ms);
+        let advised = &mut self.planner.advised_ms;
+        advised.retain(|_, at| now.saturating_sub(*at) < interval);
+        for made in plan.moves {
+            if advised.contains_key(&made.unit) {
+                continue;
+            }
+            advised.insert(made.unit.clone(), now);
+            // Advice that was left out made gaps in the plan's numbers.
+            let made = Move {
+                id: self.log.next_id(),
+                state: MoveState::Advised,
+                ..made
+            };
+            count(&mut self.counters.moves, "advised");
+            self.log.show(made.clone());
+            self.bus.tell(Event::Move(made));
+        }
+    }
+
+    /// Notes moves that were made by hand, so that plans know of them.
+    pub(super) fn remember_start(&mut self, made: &Move) {
+        let nodes = self.plan_nodes();
+        self.with_history(&nodes, |history, view| history.started(made, view));
+    }
+
+    /// Notes how moves ended.
+    pub(super) fn remember_ends<'a>(&mut self, ended: impl Iterator<Item = &'a Move>) {
+        let nodes = self.plan_nodes();
+        let now = now_ms();
+        self.with_history(&nodes, |history, view| {
+            ended.for_each(|made| match made.state {
+                MoveState::Failed => history.failed(now, made, view),
+                MoveState::Done => history.done(made),
+                MoveState::Moving | MoveState::Advised => {}
+            });
+        });
+    }
+
+    fn with_history(
+        &mut self,
+        nodes: &[PlanNode],
+        tell: impl FnOnce(&mut History, &foreshift_placement::PlanView<'_>),
+    ) {
+        let view = foreshift_placement::PlanView {
+            pool: &self.settings.name,
+            nodes,
+            units: &[],
+            next_move: self.log.next_id(),
+        };
+        tell(&mut self.planner.history, &view);
+    }
+}

@@ -1,0 +1,186 @@
+//! Shares one ingress among pools with their own intervals.
+//!
+//! A report holds what happened in all pools since the last one, so whoever asks gets everybody's: what
+//! belongs to other pools is added up here until they come for it.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+use foreshift_wire::{BucketReport, KeyReport, NodeReport, PoolName, PoolReport};
+use tokio::sync::Mutex;
+
+use crate::data_plane::SharedPlane;
+
+/// What happened in one pool over `interval`.
+#[derive(Debug)]
+pub(crate) struct Observed {
+    pub(crate) report: PoolReport,
+    pub(crate) interval: Duration,
+}
+
+pub(crate) struct Reports {
+    plane: SharedPlane,
+    pending: Mutex<HashMap<PoolName, Pending>>,
+}
+
+struct Pending {
+    report: Option<PoolReport>,
+    since: Instant,
+}
+
+impl Reports {
+    pub(crate) fn new<'a>(plane: SharedPlane, pools: impl Iterator<Item = &'a PoolName>) -> Self {
+        let since = Instant::now();
+        let pending = pools
+            .map(|pool| (pool.clone(), Pending { report: None, since }))
+            .collect();
+        Self {
+            plane,
+            pending: Mutex::new(pending),
+        }
+    }
+
+    /// What happened in `pool` since this was asked for it last; `None` where the ingress does not know it.
+    pub(crate) async fn take(&self, pool: &PoolName) -> Option<Observed> {
+        let mut pending = self.pending.lock().await;
+        for report in self.plane.report().await.pools {
+            if let Some(pending) = pending.get_mut(&report.pool) {
+                pending.report = Some(match pending.report.take() {
+                    None => report,
+                    Some(earlier) => add(earlier, report),
+                });
+            }
+        }
+        let pending = pending.get_mut(pool)?;
+        let report = pending.report.take()?;
+        let now = Instant::now();
+        let interval = now.duration_since(std::mem::replace(&mut pending.since, now));
+        Some(Observed { report, interval })
+    }
+}
+
+/// Two reports of one pool, one after the other, as one. Gauges are the later one's.
+fn add(earlier: PoolReport, later: PoolReport) -> PoolReport {
+    PoolReport {
+        pool: later.pool,
+        nodes: join(
+            earlier.nodes,
+            later.nodes,
+            |n| n.node.clone(),
+            add_nodes,
+            |n| {
+                (n.in_flight, n.connections) = (0, 0);
+            },
+        ),
+        buckets: join(
+            earlier.buckets,
+            later.buckets,
+            |b| b.bucket,
+            add_buckets,
+            |b| b.open = 0,
+        ),
+        keys: join(earlier.keys, later.keys, |k| k.session, add_keys, |k| k.open = 0),
+    }
+}
+
+/// Both lists by key; what is only in the earlier one has ended, as `end` notes.
+fn join<T, K: Ord>(
+    earlier: Vec<T>,
+    later: Vec<T>,
+    key: impl Fn(&T) -> K,
+    add: impl Fn(&mut T, &T),
+    end: impl Fn(&mut T),
+) -> Vec<T> {
+    let mut joined: BTreeMap<K, T> = BTreeMap::new();
+    for mut item in earlier {
+        end(&mut item);
+        joined.insert(key(&item), item);
+    }
+    for item in later {
+        match joined.get_mut(&key(&item)) {
+            Some(sum) => add(sum, &item),
+            None => {
+                joined.insert(key(&item), item);
+            }
+        }
+    }
+    joined.into_values().collect()
+}
+
+fn add_nodes(sum: &mut NodeReport, later: &NodeReport) {
+    sum.requests += later.requests;
+    sum.errors += later.errors;
+    sum.bytes += later.bytes;
+    sum.busy_us += later.busy_us;
+    sum.in_flight = later.in_flight;
+    sum.connections = later.connections;
+    let mut counts: BTreeMap<u32, u64> = sum.response.0.iter().copied().collect();
+    for (index, count) in &later.response.0 {
+        *counts.entry(*index).or_default() += count;
+    }
+    sum.response.0 = counts.into_iter().collect();
+}
+
+fn add_buckets(sum: &mut BucketReport, later: &BucketReport) {
+    sum.requests = sum.requests.saturating_add(later.requests);
+    sum.bytes += later.bytes;
+    sum.busy_us += later.busy_us;
+    sum.open = later.open;
+}
+
+fn add_keys(sum: &mut KeyReport, later: &KeyReport) {
+    sum.requests = sum.requests.saturating_add(later.requests);
+    sum.error = sum.error.saturating_add(later.error);
+    sum.bytes += later.bytes;
+    sum.busy_us += later.busy_us;
+    sum.open = later.open;
+    sum.node = later.node.clone();
+}
+
+#[cfg(test)]
+mod tests {
+    use foreshift_wire::{LatencyBuckets, NodeId};
+
+    use super::*;
+
+    fn node(id: &str, requests: u64, connections: u32, response: &[(u32, u64)]) -> NodeReport {
+        NodeReport {
+            node: NodeId::new(id).unwrap(),
+            requests,
+            errors: 1,
+            bytes: 10,
+            busy_us: 100,
+            in_flight: connections,
+            connections,
+            response: LatencyBuckets(response.to_vec()),
+        }
+    }
+
+    fn report(nodes: Vec<NodeReport>) -> PoolReport {
+        PoolReport {
+            pool: PoolName::new("app").unwrap(),
+            nodes,
+            buckets: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn counts_add_up_and_gauges_are_the_later_ones() {
+        let earlier = report(vec![node("a", 5, 9, &[(1, 2), (4, 1)]), node("gone", 1, 3, &[])]);
+        let later = report(vec![node("a", 7, 4, &[(2, 1), (4, 2)]), node("new", 2, 6, &[])]);
+        let sum = add(earlier, later);
+        let [a, gone, new] = sum.nodes.as_slice() else {
+            panic!("three nodes: {sum:?}")
+        };
+        assert_eq!(
+            (a.requests, a.errors, a.bytes, a.busy_us, a.connections),
+            (12, 2, 20, 200, 4)
+        );
+        assert_eq!(a.response.0, [(1, 2), (2, 1), (4, 3)]);
+        assert_eq!((gone.requests, gone.connections), (1, 0));
+        assert_eq!((new.requests, new.connections), (2, 6));
+    }
+}
