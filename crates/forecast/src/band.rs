@@ -35,6 +35,14 @@ impl Band {
         self.levels.copy_from_slice(quantiles);
     }
 
+    /// Reads at the promised levels again, and forgets the newest `errors`: what moved them is over.
+    pub(crate) fn relax(&mut self, quantiles: &[f64], errors: usize) {
+        self.levels.copy_from_slice(quantiles);
+        if errors > 0 {
+            self.residuals.forget(errors);
+        }
+    }
+
     /// Replaces the residuals by those of a model that has taken over.
     pub(crate) fn replace(&mut self, residuals: Residuals, quantiles: &[f64]) {
         self.residuals = residuals;

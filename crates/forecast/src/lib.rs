@@ -16,6 +16,7 @@ mod predictor;
 mod record;
 mod residuals;
 mod season;
+mod shift;
 
 pub use error::{Error, ShapeError};
 pub use forecast::{Forecast, Peak, Provenance, Scored};

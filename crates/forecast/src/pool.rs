@@ -6,8 +6,14 @@
 //! model much worse has none.
 
 use crate::{
-    band::Band, error_mean::ErrorMean, history::History, horizons::Horizons, models::Forecaster,
-    pending::Pending, residuals::Residuals,
+    band::Band,
+    error_mean::ErrorMean,
+    history::History,
+    horizons::Horizons,
+    models::Forecaster,
+    pending::Pending,
+    residuals::Residuals,
+    shift::{Lasting, Shift},
 };
 
 /// Models, their records, and the paths made from them.
@@ -25,9 +31,7 @@ pub(crate) struct Pool {
     bands: Vec<Band>,
     point: Vec<f64>,
     scratch: Vec<f64>,
-    last: Option<f64>,
-    /// Mean absolute change from one step to the next.
-    change: f64,
+    shift: Shift,
 }
 
 /// How fast a model's weight falls with its error: `exp(−8 (error / best − 1))`.
@@ -40,8 +44,6 @@ const REPLAY_MIN: usize = 20;
 const REPLAY_JUDGED: usize = 30;
 /// What a model may forecast at most; beyond it single precision is lost.
 const FORECAST_MAX: f64 = 1e12;
-/// Gain of the mean absolute change.
-const CHANGE_GAIN: f64 = 0.1;
 
 impl Pool {
     /// `members[0]` is persistence; those before `first_weighed` get no weight while another has one.
@@ -62,8 +64,7 @@ impl Pool {
             bands: anchors.iter().map(|&h| Band::new(&quantiles, h)).collect(),
             point: vec![0.0; steps],
             scratch: vec![0.0; steps],
-            last: None,
-            change: 0.0,
+            shift: Shift::default(),
             members,
             quantiles,
             horizons,
@@ -88,23 +89,22 @@ impl Pool {
         self.pending.clear();
         self.errors.fill(ErrorMean::default());
         self.bands.iter_mut().for_each(|band| band.reset(&self.quantiles));
-        (self.last, self.change) = (None, 0.0);
+        self.shift = Shift::default();
     }
 
     /// One step of the series.
     pub(crate) fn update(&mut self, y: Option<f64>) {
         if let Some(y) = y {
-            self.judge(y);
-            let change = self.last.map_or(0.0, |last| (y - last).abs());
-            self.change += CHANGE_GAIN * (change - self.change);
-            self.last = Some(y);
+            let shift = self.shift.observe(y, self.horizons.steps());
+            self.judge(y, shift);
         }
         self.members.iter_mut().for_each(|model| model.update(y));
         self.predict();
         self.pending.advance();
     }
 
-    fn judge(&mut self, y: f64) {
+    /// Judges what was forecast for now. After a lasting change of level the bands are not: they have seen enough of it.
+    fn judge(&mut self, y: f64, shift: Option<Lasting>) {
         let count = self.members.len();
         for (a, band) in self.bands.iter_mut().enumerate() {
             let row = self.pending.row(a);
@@ -114,7 +114,10 @@ impl Pool {
                 }
             }
             let point = row[count];
-            if !point.is_nan() {
+            if let Some(shift) = shift {
+                let steps = self.horizons.steps();
+                band.relax(&self.quantiles, if shift == Lasting::Shown { steps } else { 0 });
+            } else if !point.is_nan() {
                 band.observe(y, f64::from(point), &row[count + 1..], &self.quantiles);
             }
         }
@@ -188,11 +191,11 @@ impl Pool {
 
     fn refresh_bands(&mut self) {
         let count = self.members.len();
-        let level = self.last.unwrap_or(0.0);
+        let level = self.shift.last().unwrap_or(0.0);
         for (a, band) in self.bands.iter_mut().enumerate() {
             let h = self.horizons.anchors()[a];
             // Nothing is known of a young series: its changes add up, and its level is off by a tenth.
-            let prior = 1.0 + 0.1 * level + 1.25 * self.change * (h as f64).sqrt();
+            let prior = 1.0 + 0.1 * level + 1.25 * self.shift.change() * (h as f64).sqrt();
             band.refresh(&self.quantiles, prior);
             let point = self.point[h - 1];
             let row = self.pending.row(a);
@@ -205,13 +208,16 @@ impl Pool {
 
     /// Tells the models the series' period. One that begins anew is replayed the recent history and judged by that;
     /// where it does better than all others it also brings its residuals, so that the band does not stay as wide as
-    /// it was.
-    pub(crate) fn set_period(&mut self, period_steps: Option<usize>, history: &History) {
+    /// it was. True where a model began anew.
+    pub(crate) fn set_period(&mut self, period_steps: Option<usize>, history: &History) -> bool {
+        let mut is_new = false;
         for m in 0..self.members.len() {
             if self.members[m].set_period(period_steps) {
                 self.replay(m, history, period_steps.unwrap_or(0));
+                is_new = true;
             }
         }
+        is_new
     }
 
     fn replay(&mut self, m: usize, history: &History, period_steps: usize) {

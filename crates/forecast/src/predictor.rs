@@ -225,8 +225,8 @@ impl Predictor {
             return;
         }
         self.period_steps = period_steps;
-        self.pool.set_period(period_steps, &self.history);
-        if let Some(period_steps) = period_steps {
+        let is_used = self.pool.set_period(period_steps, &self.history);
+        if let (true, Some(period_steps)) = (is_used, period_steps) {
             self.record.pardon(period_steps);
         }
     }

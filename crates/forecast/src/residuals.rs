@@ -65,6 +65,26 @@ impl Residuals {
         self.next = (slot + 1) % CAPACITY as u8;
     }
 
+    /// Drops what the last `offers` residuals left in the window: they belong to an event that is over.
+    pub(crate) fn forget(&mut self, offers: usize) {
+        let kept = match self.ring.len() {
+            CAPACITY => CAPACITY.saturating_sub(offers / self.stride as usize),
+            len => len.saturating_sub(offers),
+        };
+        let oldest = if self.ring.len() < CAPACITY {
+            0
+        } else {
+            usize::from(self.next)
+        };
+        self.ring.rotate_left(oldest);
+        self.ring.truncate(kept);
+        self.next = (kept % CAPACITY) as u8;
+        self.order.clear();
+        self.order.extend(0..kept as u8);
+        self.order
+            .sort_unstable_by(|&a, &b| self.ring[usize::from(a)].total_cmp(&self.ring[usize::from(b)]));
+    }
+
     /// The value under which the share `level` (0 to 1) of residuals like these lies; 0 where there are none.
     ///
     /// Order statistic at `level × (n + 1)`, as conformal prediction has it. Beyond the outermost residual the tail is
@@ -99,6 +119,22 @@ impl Residuals {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn forgetting_drops_the_newest_and_the_window_fills_again() {
+        for before in [30, 80, 117] {
+            let mut residuals = Residuals::new(1);
+            (0..before).for_each(|i| residuals.push(f64::from(i)));
+            let kept = residuals.len() - 20;
+            residuals.forget(20);
+            assert_eq!(
+                (residuals.len(), residuals.sorted(kept - 1)),
+                (kept, f64::from(before - 21))
+            );
+            (0..20).for_each(|i| residuals.push(f64::from(i + 1_000)));
+            assert_eq!((residuals.len(), residuals.sorted(kept)), (kept + 20, 1_000.0));
+        }
+    }
 
     proptest! {
         #[test]

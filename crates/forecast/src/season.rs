@@ -25,8 +25,8 @@ const DEVIATIONS_MIN: f64 = 3.7;
 const REPETITION_MIN: f64 = 0.45;
 /// Below this a repetition speaks against the period.
 const REPETITION_LOST: f64 = 0.2;
-/// A repetition holds at least this share of the energy that a period of the window holds on average.
-const ENERGY_SHARE_MIN: f64 = 0.2;
+/// At least this share of a repetition's energy is common to the last three.
+const AGREEMENT_MIN: f64 = 0.3;
 /// The shortest of periods that are nearly as good is the fundamental one.
 const FUNDAMENTAL_SHARE: f64 = 0.9;
 /// Another period replaces the present one when its correlation is this much higher.
@@ -50,6 +50,9 @@ pub(crate) fn find(series: &[f32], present: Option<usize>) -> Option<usize> {
         _ => Some(found),
     }
 }
+
+/// Differences under this share of the level are rounding, which may well repeat.
+const ROUNDING: f32 = 1e-5;
 
 fn is_flat(series: &[f32]) -> bool {
     let seen = || series.iter().copied().filter(|y| !y.is_nan());
@@ -80,7 +83,13 @@ impl<'a> Search<'a> {
             energy_before,
             noise_factor: 1.0,
         };
-        if search.energy(0, x.len()) <= 0.0 {
+        let largest = series
+            .iter()
+            .copied()
+            .filter(|y| !y.is_nan())
+            .fold(0.0, |max: f32, y| max.max(y.abs()));
+        let rounding = f64::from(largest * ROUNDING).powi(2);
+        if search.energy(0, x.len()) <= rounding * x.len() as f64 {
             return None;
         }
         let near: f64 = (1..PERIOD_MIN).map(|lag| search.correlation(lag).powi(2)).sum();
@@ -139,19 +148,33 @@ impl<'a> Search<'a> {
         CORRELATION_MIN.max(DEVIATIONS_MIN * (self.noise_factor / pairs).sqrt())
     }
 
-    /// Three occurrences: the last repetition is like the one before, and that one like the one before it.
+    /// Three occurrences: each of the last two repetitions is like the one before it, and a good part of the energy is
+    /// in slots where all three agree. Without the latter two bursts, cut in two by a repetition's edge, would do.
     fn is_confirmed(&self, period: usize) -> bool {
         let n = self.x.len();
-        let energy_min = ENERGY_SHARE_MIN * self.energy(0, n) * period as f64 / n as f64;
-        let blocks = [
-            (n - period, n),
-            ((n.saturating_sub(2 * period)).max(period), n - period),
-        ];
-        blocks.into_iter().all(|(from, to)| {
-            self.energy(from, to) >= energy_min
-                && self.energy(from - period, to - period) >= energy_min
-                && self.likeness(from, to, period) >= REPETITION_MIN
-        })
+        let middle = n - period;
+        let oldest = middle.saturating_sub(period).max(period);
+        self.likeness(middle, n, period) >= REPETITION_MIN
+            && self.likeness(oldest, middle, period) >= REPETITION_MIN
+            && self.agreement(period) >= AGREEMENT_MIN
+    }
+
+    /// Share of a repetition's energy that the last three occurrences have in common, slot by slot, 0 to 1.
+    fn agreement(&self, period: usize) -> f64 {
+        let n = self.x.len();
+        let common = |newest: usize| {
+            let three = [newest, newest - period, newest - 2 * period].map(|t| self.x[t]);
+            let sign = three[0].signum();
+            let least = three
+                .iter()
+                .fold(f32::MAX, |least, x| least.min(x * sign))
+                .max(0.0);
+            f64::from(least * least)
+        };
+        let agreed: f64 = ((n - period).max(2 * period)..n).map(common).sum();
+        let oldest = n.saturating_sub(3 * period);
+        let energy = self.energy(oldest, n) * period as f64 / (n - oldest) as f64;
+        if energy > 0.0 { agreed / energy } else { 0.0 }
     }
 
     /// None of the last three repetitions (as many as the window holds) is like the one before it.

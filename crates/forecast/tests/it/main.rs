@@ -1,0 +1,10 @@
+//! What the predictor promises, on series with known properties and on real ones: one behaviour a module.
+
+mod change;
+mod common;
+mod coverage;
+mod laws;
+mod no_season;
+mod real_traces;
+mod surges;
+mod ticks;
