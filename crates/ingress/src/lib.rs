@@ -1,1 +1,25 @@
 //! The data plane: accepts, routes, forwards, and moves open connections.
+//!
+//! Each core has a worker of its own (`worker`): listeners, connections to the nodes, counters. One mover
+//! (`mover`) follows the routes in metadata and hands sessions over. It decides nothing about who should live
+//! where: that is `placement`, asked by `control`, and heard of through `meta`.
+
+mod access;
+mod clock;
+mod connections;
+mod error;
+mod handle;
+mod http1;
+mod http2;
+mod io;
+mod key;
+mod message;
+mod mover;
+mod node;
+mod sse;
+mod table;
+mod worker;
+mod ws;
+
+pub use error::Error;
+pub use handle::{Handle, start};

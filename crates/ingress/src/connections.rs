@@ -1,0 +1,287 @@
+//! The open client connections of one worker, by id and by session.
+//!
+//! A connection's cell holds what others may ask or tell it: the API lists cells, the mover commands them. A
+//! connection that keeps its key costs the index nothing per request; only a change of key touches it.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    net::SocketAddr,
+    rc::Rc,
+    task::Waker,
+    time::{Duration, Instant},
+};
+
+use foreshift_wire::{ConnectionId, ConnectionInfo, ConnectionKind, SessionId};
+use smallvec::SmallVec;
+use std::collections::HashMap;
+
+use crate::{key::Key, message::StreamCommand, node::Node};
+
+/// What a report takes from a connection, and starts anew.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Delta {
+    pub(crate) requests: u32,
+    pub(crate) bytes: u64,
+    pub(crate) busy_us: u64,
+}
+
+/// One client connection, or one HTTP/2 stream.
+pub(crate) struct Connection {
+    pub(crate) id: ConnectionId,
+    pub(crate) peer: SocketAddr,
+    pub(crate) since_ms: u64,
+    /// Index of the pool among the worker's pools.
+    pub(crate) pool: usize,
+    pub(crate) kind: Cell<ConnectionKind>,
+    pub(crate) session: Cell<Option<SessionId>>,
+    pub(crate) key: RefCell<Key>,
+    pub(crate) node: RefCell<Option<Rc<Node>>>,
+    /// Since when a request is being answered.
+    pub(crate) busy_since: Cell<Option<Instant>>,
+    pub(crate) requests: Cell<u64>,
+    pub(crate) bytes: Cell<u64>,
+    pub(crate) switches: Cell<u32>,
+    pub(crate) moving: Cell<bool>,
+    delta: Cell<Delta>,
+    touched: Cell<bool>,
+    inbox: RefCell<VecDeque<StreamCommand>>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl Connection {
+    /// Whether it holds a stream that outlives a request, and so takes part in hand-overs by itself.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(
+            self.kind.get(),
+            ConnectionKind::Websocket | ConnectionKind::EventStream
+        )
+    }
+
+    /// Leaves a command for the connection's task.
+    pub(crate) fn command(&self, command: StreamCommand) {
+        self.inbox.borrow_mut().push_back(command);
+        if let Some(waker) = self.waker.borrow().as_ref() {
+            waker.wake_by_ref();
+        }
+    }
+
+    /// The next command.
+    pub(crate) fn next_command(&self) -> Option<StreamCommand> {
+        self.inbox.borrow_mut().pop_front()
+    }
+
+    /// Has `waker` woken by the next command.
+    pub(crate) fn listen(&self, waker: &Waker) {
+        let mut slot = self.waker.borrow_mut();
+        if slot.as_ref().is_none_or(|old| !old.will_wake(waker)) {
+            *slot = Some(waker.clone());
+        }
+    }
+
+    fn info(&self, pool: &foreshift_wire::PoolName) -> Option<ConnectionInfo> {
+        Some(ConnectionInfo {
+            id: self.id,
+            pool: pool.clone(),
+            node: self.node.borrow().as_ref()?.id.clone(),
+            session: self.session.get()?,
+            key: key_text(&self.key.borrow()),
+            kind: self.kind.get(),
+            client: self.peer.to_string(),
+            since_ms: self.since_ms,
+            requests: self.requests.get(),
+            bytes: self.bytes.get(),
+            switches: self.switches.get(),
+            moving: self.moving.get(),
+        })
+    }
+}
+
+/// A key as people see it: at most 64 characters.
+pub(crate) fn key_text(key: &[u8]) -> String {
+    String::from_utf8_lossy(key).chars().take(64).collect()
+}
+
+type Members = SmallVec<[Rc<Connection>; 1]>;
+
+/// All connections of one worker.
+#[derive(Default)]
+pub(crate) struct Connections {
+    by_id: RefCell<HashMap<u64, Rc<Connection>>>,
+    by_session: RefCell<HashMap<(usize, SessionId), Members>>,
+    touched: RefCell<Vec<Rc<Connection>>>,
+}
+
+impl Connections {
+    /// Enters a new connection that has no key yet.
+    pub(crate) fn add(
+        &self,
+        id: ConnectionId,
+        peer: SocketAddr,
+        pool: usize,
+        kind: ConnectionKind,
+    ) -> Rc<Connection> {
+        let connection = Rc::new(Connection {
+            id,
+            peer,
+            since_ms: crate::clock::unix_ms(),
+            pool,
+            kind: Cell::new(kind),
+            session: Cell::new(None),
+            key: RefCell::default(),
+            node: RefCell::default(),
+            busy_since: Cell::new(None),
+            requests: Cell::new(0),
+            bytes: Cell::new(0),
+            switches: Cell::new(0),
+            moving: Cell::new(false),
+            delta: Cell::default(),
+            touched: Cell::new(false),
+            inbox: RefCell::default(),
+            waker: RefCell::default(),
+        });
+        self.by_id.borrow_mut().insert(id.0, connection.clone());
+        connection
+    }
+
+    /// Tells under which session a connection is from now on. Free where that did not change.
+    #[inline]
+    pub(crate) fn assign(&self, connection: &Rc<Connection>, session: SessionId, key: &Key) {
+        if connection.session.get() == Some(session) {
+            return;
+        }
+        self.leave_session(connection);
+        connection.session.set(Some(session));
+        connection.key.borrow_mut().clone_from(key);
+        self.by_session
+            .borrow_mut()
+            .entry((connection.pool, session))
+            .or_default()
+            .push(connection.clone());
+    }
+
+    /// Forgets a connection that ended.
+    pub(crate) fn remove(&self, connection: &Rc<Connection>) {
+        self.leave_session(connection);
+        self.by_id.borrow_mut().remove(&connection.id.0);
+    }
+
+    fn leave_session(&self, connection: &Rc<Connection>) {
+        let Some(session) = connection.session.get() else {
+            return;
+        };
+        let mut sessions = self.by_session.borrow_mut();
+        if let std::collections::hash_map::Entry::Occupied(mut entry) =
+            sessions.entry((connection.pool, session))
+        {
+            entry.get_mut().retain(|other| other.id != connection.id);
+            if entry.get().is_empty() {
+                entry.remove();
+            }
+        }
+    }
+
+    /// Counts a request or message, for the API and the next report.
+    #[inline]
+    pub(crate) fn count(&self, connection: &Rc<Connection>, counted: Delta) {
+        connection
+            .requests
+            .set(connection.requests.get() + u64::from(counted.requests));
+        connection.bytes.set(connection.bytes.get() + counted.bytes);
+        let mut delta = connection.delta.get();
+        delta.requests = delta.requests.saturating_add(counted.requests);
+        delta.bytes += counted.bytes;
+        delta.busy_us += counted.busy_us;
+        connection.delta.set(delta);
+        if !connection.touched.replace(true) {
+            self.touched.borrow_mut().push(connection.clone());
+        }
+    }
+
+    /// What was counted since the last call, one element a connection that counted anything.
+    pub(crate) fn take_deltas(&self) -> Vec<(Rc<Connection>, Delta)> {
+        let touched = std::mem::take(&mut *self.touched.borrow_mut());
+        touched
+            .into_iter()
+            .map(|connection| {
+                connection.touched.set(false);
+                let delta = connection.delta.take();
+                (connection, delta)
+            })
+            .collect()
+    }
+
+    /// The connection with an id.
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<Rc<Connection>> {
+        self.by_id.borrow().get(&id.0).cloned()
+    }
+
+    /// All connections of a session.
+    pub(crate) fn of_session(&self, pool: usize, session: SessionId) -> Members {
+        self.by_session
+            .borrow()
+            .get(&(pool, session))
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    /// Requests of a session that are being answered.
+    pub(crate) fn requests_in_flight(&self, pool: usize, session: SessionId) -> usize {
+        let sessions = self.by_session.borrow();
+        let members = sessions.get(&(pool, session)).map_or(&[][..], |m| m.as_slice());
+        members
+            .iter()
+            .filter(|c| c.busy_since.get().is_some() && !c.is_stream())
+            .count()
+    }
+
+    /// How long the longest request of a session has been answered for.
+    pub(crate) fn longest_request(&self, pool: usize, session: SessionId, now: Instant) -> Option<Duration> {
+        let sessions = self.by_session.borrow();
+        let requests = sessions.get(&(pool, session))?.iter().filter(|c| !c.is_stream());
+        requests
+            .filter_map(|c| c.busy_since.get())
+            .map(|since| now.saturating_duration_since(since))
+            .max()
+    }
+
+    /// Sessions of a pool with open connections that `wanted` picks.
+    pub(crate) fn sessions(&self, pool: usize, wanted: impl Fn(SessionId) -> bool) -> Vec<SessionId> {
+        let sessions = self.by_session.borrow();
+        sessions
+            .keys()
+            .filter(|(p, s)| *p == pool && wanted(*s))
+            .map(|(_, s)| *s)
+            .collect()
+    }
+
+    /// Connections that `wanted` picks, as the API shows them, at most `limit`.
+    pub(crate) fn list(
+        &self,
+        pools: &[foreshift_wire::PoolName],
+        wanted: impl Fn(&Connection) -> bool,
+        limit: usize,
+    ) -> Vec<ConnectionInfo> {
+        let all = self.by_id.borrow();
+        all.values()
+            .filter(|c| wanted(c))
+            .filter_map(|c| c.info(&pools[c.pool]))
+            .take(limit)
+            .collect()
+    }
+
+    /// Every connection.
+    pub(crate) fn all(&self) -> Vec<Rc<Connection>> {
+        self.by_id.borrow().values().cloned().collect()
+    }
+
+    /// How many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.borrow().len()
+    }
+}
+
+/// Microseconds since `then`.
+pub(crate) fn micros_since(then: Instant, now: Instant) -> u64 {
+    now.saturating_duration_since(then).as_micros() as u64
+}

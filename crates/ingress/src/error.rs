@@ -1,0 +1,42 @@
+//! Why the data plane cannot start.
+
+use std::net::SocketAddr;
+
+/// Why the data plane cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A listener's address cannot be used.
+    #[error("listener {name}: cannot listen on {address}: {source}{}", hint(.source))]
+    Listen {
+        /// The listener's name.
+        name: String,
+        /// Its address.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A listener names a pool that is not configured.
+    #[error("listener {name}: there is no pool {pool}")]
+    NoPool {
+        /// The listener's name.
+        name: String,
+        /// The pool it names.
+        pool: String,
+    },
+    /// The routes could not be read.
+    #[error("metadata: {0}")]
+    Meta(#[from] foreshift_meta::Error),
+    /// A thread or its runtime could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+fn hint(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => "; another process listens there: stop it or choose another port",
+        std::io::ErrorKind::PermissionDenied => "; ports below 1024 need a privilege: choose a higher one",
+        std::io::ErrorKind::AddrNotAvailable => "; this machine has no such address",
+        _ => "",
+    }
+}

@@ -1,0 +1,311 @@
+//! Starts the data plane, and talks to it.
+
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use foreshift_meta::Meta;
+use foreshift_placement::{Keyed, Secret};
+use foreshift_wire::{
+    Config, ConnectionFilter, ConnectionInfo, IngressEvent, IngressReport, KeySelector, NodeReport,
+    PoolReport,
+};
+use std::collections::HashMap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    access::AccessLog,
+    error::Error,
+    message::ToWorker,
+    mover,
+    worker::{self, LISTED, heaviest},
+};
+
+/// A running data plane. Cheap to clone; it runs until the last clone is gone.
+#[derive(Clone)]
+pub struct Handle {
+    workers: Arc<[mpsc::UnboundedSender<ToWorker>]>,
+    addresses: Arc<[(String, SocketAddr)]>,
+}
+
+/// Starts the data plane: listens, and routes as `meta` says. Must be called on a tokio runtime.
+///
+/// Events about moves and nodes come from the receiver; they are kept until they are taken.
+pub async fn start(
+    config: &Config,
+    meta: Meta,
+) -> Result<(Handle, mpsc::UnboundedReceiver<IngressEvent>), Error> {
+    let secret = foreshift_meta::routes::secret(&meta, rand::random()).await?;
+    let secret = Secret::from_bytes(secret);
+    let pools: Vec<_> = config.pool.iter().map(|p| Arc::new(p.clone())).collect();
+    let keyed: Vec<_> = pools
+        .iter()
+        .map(|p| (p.clone(), Keyed::new(&secret, &p.name)))
+        .collect();
+    let count = config.ingress.workers.map_or_else(cores, usize::from).max(1);
+    let mut sockets = listen(config, count)?;
+    let addresses = sockets.iter().map(|l| (l.name.clone(), l.address)).collect();
+    let access = if config.ingress.access_log {
+        Some(AccessLog::start()?)
+    } else {
+        None
+    };
+    let shared = Arc::new(worker::Shared::default());
+    let (to_mover, inbox) = mpsc::unbounded_channel();
+    let mut workers = Vec::new();
+    for index in 0..count {
+        let (sender, mailbox) = mpsc::unbounded_channel();
+        workers.push(sender);
+        let options = worker::Options {
+            index: index as u16,
+            workers: count as u16,
+            limits: config.ingress.limits.clone(),
+            pools: keyed.clone(),
+            listeners: sockets.iter_mut().filter_map(Sockets::take).collect(),
+            access: access.clone(),
+            shared: shared.clone(),
+            mover: to_mover.clone(),
+            mailbox,
+        };
+        spawn(format!("worker-{index}"), move || worker::run(options))?;
+    }
+    let (events, receiver) = mpsc::unbounded_channel();
+    let (ready, readiness) = std::sync::mpsc::sync_channel(1);
+    let options = mover::OptionsOfMover {
+        meta,
+        pools,
+        workers: workers.clone(),
+        inbox,
+        events,
+        ready,
+    };
+    spawn("mover".into(), move || mover::run(options))?;
+    let readiness = tokio::task::spawn_blocking(move || readiness.recv());
+    match readiness.await {
+        Ok(Ok(routes)) => routes?,
+        _ => return Err(Error::Thread(std::io::Error::other("the mover ended at once"))),
+    }
+    Ok((
+        Handle {
+            workers: workers.into(),
+            addresses,
+        },
+        receiver,
+    ))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn spawn(name: String, run: impl FnOnce() -> std::io::Result<()> + Send + 'static) -> Result<(), Error> {
+    let label = name.clone();
+    std::thread::Builder::new().name(name).spawn(move || {
+        if let Err(error) = run() {
+            tracing::error!(thread = label, %error, "a thread of the data plane ended");
+        }
+    })?;
+    Ok(())
+}
+
+/// A listener's sockets, one for each worker.
+struct Sockets {
+    name: String,
+    address: SocketAddr,
+    pool: usize,
+    selectors: Vec<KeySelector>,
+    sockets: Vec<TcpListener>,
+}
+
+impl Sockets {
+    fn take(&mut self) -> Option<(TcpListener, usize, Vec<KeySelector>)> {
+        Some((self.sockets.pop()?, self.pool, self.selectors.clone()))
+    }
+}
+
+fn listen(config: &Config, workers: usize) -> Result<Vec<Sockets>, Error> {
+    let mut all = Vec::new();
+    for listener in &config.listener {
+        let failed = |source| Error::Listen {
+            name: listener.name.clone(),
+            address: listener.address,
+            source,
+        };
+        let pool = config
+            .pool
+            .iter()
+            .position(|p| p.name == listener.pool)
+            .ok_or_else(|| Error::NoPool {
+                name: listener.name.clone(),
+                pool: listener.pool.to_string(),
+            })?;
+        // Without this, SO_REUSEPORT would let a second process of ours share the port in silence.
+        drop(bind(listener.address, false).map_err(failed)?);
+        let first = bind(listener.address, true).map_err(failed)?;
+        let address = first.local_addr().map_err(failed)?;
+        let mut sockets = vec![first];
+        for _ in 1..workers {
+            sockets.push(bind(address, true).map_err(failed)?);
+        }
+        let (name, selectors) = (listener.name.clone(), listener.affinity.clone());
+        all.push(Sockets {
+            name,
+            address,
+            pool,
+            selectors,
+            sockets,
+        });
+    }
+    Ok(all)
+}
+
+fn bind(address: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(4096)?;
+    Ok(socket.into())
+}
+
+impl Handle {
+    /// Where the listeners listen, by name: with port 0, the port that was given.
+    pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        self.addresses.to_vec()
+    }
+
+    async fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> ToWorker) -> Vec<T> {
+        let asked: Vec<_> = self
+            .workers
+            .iter()
+            .map(|worker| {
+                let (answer, receiver) = oneshot::channel();
+                let _ = worker.send(message(answer));
+                receiver
+            })
+            .collect();
+        let mut answers = Vec::with_capacity(asked.len());
+        for receiver in asked {
+            answers.extend(receiver.await);
+        }
+        answers
+    }
+
+    /// What was measured since the last call, over all workers.
+    pub async fn report(&self) -> IngressReport {
+        let reports = self.ask(|answer| ToWorker::Report { answer }).await;
+        IngressReport {
+            pools: reports.into_iter().reduce(merge).unwrap_or_default(),
+        }
+    }
+
+    /// Open connections that the filter lets through, oldest first.
+    pub async fn connections(&self, filter: ConnectionFilter) -> Vec<ConnectionInfo> {
+        let limit = filter.limit.unwrap_or(LISTED);
+        let filter = Arc::new(filter);
+        let lists = self
+            .ask(|answer| ToWorker::Connections {
+                filter: filter.clone(),
+                answer,
+            })
+            .await;
+        let mut all: Vec<_> = lists.into_iter().flatten().collect();
+        all.sort_unstable_by_key(|c| c.id);
+        all.truncate(limit);
+        all
+    }
+
+    /// Ends gracefully: takes no new connections, answers what was asked, and after `patience` closes what is
+    /// still open.
+    pub async fn drain(&self, patience: Duration) {
+        for worker in self.workers.iter() {
+            let _ = worker.send(ToWorker::Drain);
+        }
+        let until = Instant::now() + patience;
+        let mut closing = false;
+        loop {
+            let open: usize = self
+                .ask(|answer| ToWorker::Open { answer })
+                .await
+                .into_iter()
+                .sum();
+            if open == 0 || Instant::now() >= until + Duration::from_secs(2) {
+                return;
+            }
+            if Instant::now() >= until && !std::mem::replace(&mut closing, true) {
+                tracing::info!(open, "closing connections that did not end by themselves");
+                for worker in self.workers.iter() {
+                    let _ = worker.send(ToWorker::Close);
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Joins the reports of two workers.
+fn merge(mut a: Vec<PoolReport>, b: Vec<PoolReport>) -> Vec<PoolReport> {
+    for (a, b) in a.iter_mut().zip(b) {
+        a.buckets.extend(b.buckets);
+        merge_buckets(&mut a.buckets);
+        let mut nodes: HashMap<_, _> = b.nodes.into_iter().map(|n| (n.node.clone(), n)).collect();
+        for node in &mut a.nodes {
+            if let Some(other) = nodes.remove(&node.node) {
+                merge_node(node, other);
+            }
+        }
+        a.nodes.extend(nodes.into_values());
+        merge_keys(a, b.keys);
+    }
+    a
+}
+
+fn merge_node(a: &mut NodeReport, b: NodeReport) {
+    a.requests += b.requests;
+    a.errors += b.errors;
+    a.bytes += b.bytes;
+    a.busy_us += b.busy_us;
+    a.in_flight += b.in_flight;
+    a.connections += b.connections;
+    let mut counts: std::collections::BTreeMap<u32, u64> = a.response.0.drain(..).collect();
+    for (bucket, count) in b.response.0 {
+        *counts.entry(bucket).or_default() += count;
+    }
+    a.response.0.extend(counts);
+}
+
+fn merge_buckets(buckets: &mut Vec<foreshift_wire::BucketReport>) {
+    buckets.sort_unstable_by_key(|b| b.bucket);
+    buckets.dedup_by(|b, a| {
+        let same = a.bucket == b.bucket;
+        if same {
+            a.requests = a.requests.saturating_add(b.requests);
+            a.bytes += b.bytes;
+            a.busy_us += b.busy_us;
+            a.open += b.open;
+        }
+        same
+    });
+}
+
+fn merge_keys(a: &mut PoolReport, b: Vec<foreshift_wire::KeyReport>) {
+    a.keys.extend(b);
+    a.keys.sort_unstable_by_key(|k| k.session);
+    a.keys.dedup_by(|b, a| {
+        let same = a.session == b.session;
+        if same {
+            a.requests = a.requests.saturating_add(b.requests);
+            a.bytes += b.bytes;
+            a.busy_us += b.busy_us;
+            a.open += b.open;
+        }
+        same
+    });
+    a.keys = heaviest(std::mem::take(&mut a.keys));
+}

@@ -1,0 +1,231 @@
+//! One HTTP/1.1 client connection from its first byte to its last.
+
+use std::{io, net::SocketAddr, rc::Rc, time::Instant};
+
+use foreshift_wire::ConnectionKind;
+use tokio::net::TcpStream;
+
+use super::{
+    exchange::{Exchange, Outcome},
+    head::{Context, RequestHead, translate},
+    reject::Reject,
+};
+use crate::{
+    connections::Connection,
+    io::{Deadline, Input, linger, readable, write_all},
+    worker::{Listener, Place, Worker},
+    ws::{Handshaken, Pair},
+};
+
+/// The first bytes of an HTTP/2 connection, RFC 9113 section 3.4.
+const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// Serves a client until one side ends it, or it becomes something else than HTTP/1.1.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    listener: Rc<Listener>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
+    let mut input = Input::default();
+    let mut deadline = Deadline::default();
+    deadline.after(worker.limits.header_timeout.get());
+    match speaks_http2(&worker, &stream, &mut input, &mut deadline).await {
+        Ok(false) if !listener.http2_upstream(&worker) => {}
+        Ok(_) => return crate::http2::serve(worker, listener, stream, input.into_bytes(), peer, place).await,
+        Err(_) => return,
+    }
+    let connection = worker
+        .connections
+        .add(worker.next_id(), peer, listener.pool, ConnectionKind::Http1);
+    let source_text = peer.ip().to_canonical().to_string();
+    let http = Http1 {
+        worker,
+        listener,
+        stream,
+        connection,
+        source_text,
+        input,
+        head: Vec::new(),
+        deadline,
+        place,
+    };
+    http.run().await;
+}
+
+/// Reads until it is certain whether the client begins with HTTP/2's preface.
+async fn speaks_http2(
+    worker: &Worker,
+    stream: &TcpStream,
+    input: &mut Input,
+    deadline: &mut Deadline,
+) -> io::Result<bool> {
+    readable(stream, deadline).await?;
+    input.wake(&worker.buffers);
+    loop {
+        if input
+            .read_more(stream, HTTP2_PREFACE.len().max(crate::io::BUFFER), deadline)
+            .await?
+            == 0
+        {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let begun = input.filled().len().min(HTTP2_PREFACE.len());
+        if input.filled()[..begun] != HTTP2_PREFACE[..begun] {
+            return Ok(false);
+        }
+        if begun == HTTP2_PREFACE.len() {
+            return Ok(true);
+        }
+    }
+}
+
+struct Http1 {
+    worker: Rc<Worker>,
+    listener: Rc<Listener>,
+    stream: TcpStream,
+    connection: Rc<Connection>,
+    source_text: String,
+    input: Input,
+    /// The head as the node shall see it.
+    head: Vec<u8>,
+    deadline: Deadline,
+    place: Place,
+}
+
+enum Next {
+    Request(RequestHead),
+    Refused(Reject),
+    End,
+}
+
+impl Http1 {
+    async fn run(mut self) {
+        loop {
+            match self.next_request().await {
+                Next::Request(head) => match self.answer(head).await {
+                    Outcome::KeepAlive => {}
+                    Outcome::Close => break,
+                    Outcome::Upgraded(handshake) => return self.become_websocket(*handshake),
+                },
+                Next::Refused(reject) => {
+                    let response = reject.response(false, true);
+                    let _ = write_all(&self.stream, &response, &mut self.deadline).await;
+                    break;
+                }
+                Next::End => break,
+            }
+        }
+        self.input.rest(&self.worker.buffers);
+        self.worker.ended(&self.connection);
+        linger(self.stream).await;
+    }
+
+    /// Waits for the next whole head.
+    async fn next_request(&mut self) -> Next {
+        let worker = self.worker.clone();
+        let limits = &worker.limits;
+        if self.input.is_empty() {
+            self.input.rest(&self.worker.buffers);
+            if self.worker.draining() {
+                return Next::End;
+            }
+            self.deadline.after(limits.idle_timeout.get());
+            if self
+                .worker
+                .next_request(&self.stream, &mut self.deadline)
+                .await
+                .is_err()
+            {
+                return Next::End;
+            }
+            self.input.wake(&self.worker.buffers);
+        }
+        let mut whole_by = None;
+        loop {
+            if !self.input.is_empty() {
+                match self.translate() {
+                    Ok(Some(head)) => return Next::Request(head),
+                    Ok(None) if self.input.filled().len() >= limits.header_bytes as usize => {
+                        return Next::Refused(Reject::HEAD_TOO_LARGE);
+                    }
+                    Ok(None) => {}
+                    Err(reject) => return Next::Refused(reject),
+                }
+            }
+            let by = *whole_by.get_or_insert_with(|| Instant::now() + limits.header_timeout.get());
+            self.deadline.set(by);
+            match self
+                .input
+                .read_more(&self.stream, limits.header_bytes as usize, &mut self.deadline)
+                .await
+            {
+                Ok(0) => return Next::End,
+                Ok(_) => {}
+                Err(e) if e.kind() == io::ErrorKind::OutOfMemory => {
+                    return Next::Refused(Reject::HEAD_TOO_LARGE);
+                }
+                Err(e) if e.kind() == io::ErrorKind::TimedOut && !self.input.is_empty() => {
+                    return Next::Refused(Reject::HEAD_TIMEOUT);
+                }
+                Err(_) => return Next::End,
+            }
+        }
+    }
+
+    fn translate(&mut self) -> Result<Option<RequestHead>, Reject> {
+        let context = Context {
+            selectors: &self.listener.selectors,
+            source: self.connection.peer.ip(),
+            source_text: &self.source_text,
+            headers_max: usize::from(self.worker.limits.headers),
+        };
+        self.head.clear();
+        let head = translate(self.input.filled(), &context, &mut self.head)?;
+        if let Some(head) = &head {
+            let limit = self.worker.limits.body_bytes;
+            if limit > 0 && matches!(head.framing, super::head::Framing::Length(n) if n > limit) {
+                return Err(Reject::BODY_TOO_LARGE);
+            }
+        }
+        Ok(head)
+    }
+
+    async fn answer(&mut self, head: RequestHead) -> Outcome {
+        let request = self.access_line(&head);
+        self.input.consume(head.len);
+        let exchange = Exchange {
+            worker: &self.worker,
+            pool: &self.worker.pools[self.listener.pool],
+            client: &self.stream,
+            connection: &self.connection,
+            input: &mut self.input,
+            head_bytes: &mut self.head,
+            deadline: &mut self.deadline,
+            request,
+        };
+        exchange.run(head).await
+    }
+
+    /// The request line, where somebody wants to log it.
+    fn access_line(&self, head: &RequestHead) -> Option<String> {
+        self.worker.access.as_ref()?;
+        let line = self.input.filled()[..head.len]
+            .split(|b| *b == b'\r')
+            .find(|l| !l.trim_ascii().is_empty())?;
+        Some(String::from_utf8_lossy(line.trim_ascii()).into_owned())
+    }
+
+    fn become_websocket(self, handshaken: Handshaken) {
+        let Self {
+            worker,
+            stream,
+            connection,
+            input,
+            place,
+            ..
+        } = self;
+        Pair::start(worker, stream, connection, &input.into_bytes(), handshaken, place);
+    }
+}

@@ -1,0 +1,564 @@
+//! One request and its answer.
+
+use std::{
+    cell::Cell,
+    fmt::Write as _,
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    rc::Rc,
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use foreshift_wire::{ConnectionKind, Cookie, SameSite, SessionId};
+use tokio::net::TcpStream;
+
+use super::{
+    head::{Framing, Method, RequestHead, line},
+    reject::Reject,
+    relay::{Body, BodyEnd, BodyError, RelayError, relay_response, send_body},
+    response::{ResponseHead, translate},
+};
+use crate::{
+    connections::{Connection, Delta, micros_since},
+    io::{Deadline, Input, write_all},
+    node::Node,
+    sse,
+    worker::{Pool, Worker},
+    ws::{self, Handshake, Handshaken},
+};
+
+/// What the connection does next.
+pub(crate) enum Outcome {
+    KeepAlive,
+    Close,
+    Upgraded(Box<Handshaken>),
+}
+
+/// How forwarding ended.
+enum Forwarded {
+    Answered {
+        status: u16,
+        bytes: u64,
+        keep_alive: bool,
+    },
+    Upgraded(Box<Handshaken>),
+    /// The head of an event stream was passed on; this came behind it.
+    Streams {
+        framing: Framing,
+        first: Vec<u8>,
+    },
+    /// Nothing has reached the client.
+    Failed(Failure),
+    /// The client is gone, or has half an answer.
+    Broken {
+        by_node: bool,
+    },
+}
+
+enum Failure {
+    /// The connection had been closed by the node before the request arrived.
+    Stale,
+    Reject(Reject),
+}
+
+/// Largest response head taken from a node.
+const RESPONSE_HEAD_MAX: usize = 256 * 1024;
+/// How many nodes are tried where connections are refused.
+const NODES_TRIED: usize = 3;
+
+/// All that answering one request needs.
+pub(crate) struct Exchange<'a> {
+    pub(crate) worker: &'a Rc<Worker>,
+    pub(crate) pool: &'a Pool,
+    pub(crate) client: &'a TcpStream,
+    pub(crate) connection: &'a Rc<Connection>,
+    pub(crate) input: &'a mut Input,
+    pub(crate) head_bytes: &'a mut Vec<u8>,
+    pub(crate) deadline: &'a mut Deadline,
+    /// The request line, where it is logged.
+    pub(crate) request: Option<String>,
+}
+
+impl Exchange<'_> {
+    /// Answers the request: from a node, or with a refusal.
+    pub(crate) async fn run(mut self, head: RequestHead) -> Outcome {
+        let session = self.pool.keyed.session(&head.key);
+        self.worker
+            .connections
+            .assign(self.connection, session, &head.key);
+        self.finish_head(session);
+        let Some(mut node) = self.worker.route(self.pool, session, head.websocket).await else {
+            return self.refuse(&head, Reject::NO_NODE).await;
+        };
+        self.connection.busy_since.set(Some(Instant::now()));
+        let mut tried = 1;
+        let outcome = loop {
+            self.worker.serve_by(self.connection, &node);
+            let started = Instant::now();
+            let stream = match self.connect(&node, started).await {
+                Ok(connected) => connected,
+                Err(_) if tried < NODES_TRIED => {
+                    let Some(other) = self.pool.table.another(session, &node.id, Instant::now()) else {
+                        break self.refuse(&head, Reject::UNREACHABLE).await;
+                    };
+                    node = other;
+                    tried += 1;
+                    continue;
+                }
+                Err(_) => break self.refuse(&head, Reject::UNREACHABLE).await,
+            };
+            break self.forward_to(&head, &node, stream, started).await;
+        };
+        self.worker.request_done(self.pool, self.connection, session);
+        outcome
+    }
+
+    fn finish_head(&mut self, session: SessionId) {
+        let mut digits = [0; 32];
+        hex(session.0, &mut digits);
+        line(self.head_bytes, b"Foreshift-Session", &digits);
+        let mut id = itoa(self.connection.id.0);
+        line(self.head_bytes, b"Foreshift-Connection", id.text());
+        self.head_bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// A connection to the node, and whether it was used before.
+    async fn connect(&mut self, node: &Rc<Node>, now: Instant) -> io::Result<(TcpStream, bool)> {
+        if let Some(stream) = node.take_idle(now) {
+            return Ok((stream, true));
+        }
+        let connected = self.worker.connect(self.pool, node).await?;
+        Ok((connected, false))
+    }
+
+    async fn forward_to(
+        &mut self,
+        head: &RequestHead,
+        node: &Rc<Node>,
+        (mut stream, mut reused): (TcpStream, bool),
+        started: Instant,
+    ) -> Outcome {
+        node.begin(started);
+        let repeatable = head.method != Method::Other && head.framing == Framing::Empty;
+        loop {
+            let forwarded = self.forward(head, &stream, started).await;
+            let now = Instant::now();
+            let took_us = micros_since(started, now);
+            match forwarded {
+                Forwarded::Answered {
+                    status,
+                    bytes,
+                    keep_alive,
+                } => {
+                    node.end(now, took_us, status >= 500, bytes);
+                    self.count(status, bytes, took_us, node);
+                    if keep_alive {
+                        node.put_idle(stream, now);
+                    }
+                    let go_on = head.keep_alive && !self.worker.draining();
+                    return if go_on { Outcome::KeepAlive } else { Outcome::Close };
+                }
+                Forwarded::Upgraded(mut handshaken) => {
+                    node.end(now, took_us, false, 0);
+                    self.count(101, 0, took_us, node);
+                    handshaken.stream = Some(stream);
+                    return Outcome::Upgraded(handshaken);
+                }
+                Forwarded::Streams { framing, first } => {
+                    node.end(now, took_us, false, 0);
+                    return self.stream_events(stream, framing, &first, took_us).await;
+                }
+                Forwarded::Failed(Failure::Stale) if reused && repeatable => {
+                    reused = false;
+                    match self.worker.connect(self.pool, node).await {
+                        Ok(fresh) => stream = fresh,
+                        Err(_) => {
+                            node.end(now, took_us, true, 0);
+                            return self.refuse(head, Reject::UNREACHABLE).await;
+                        }
+                    }
+                }
+                Forwarded::Failed(failure) => {
+                    node.end(now, took_us, true, 0);
+                    let reject = match failure {
+                        Failure::Stale => Reject::BAD_NODE,
+                        Failure::Reject(reject) => reject,
+                    };
+                    return self.refuse(head, reject).await;
+                }
+                Forwarded::Broken { by_node } => {
+                    node.end(now, took_us, by_node, 0);
+                    self.count(499, 0, took_us, node);
+                    return Outcome::Close;
+                }
+            }
+        }
+    }
+
+    async fn stream_events(
+        &mut self,
+        node: TcpStream,
+        framing: Framing,
+        first: &[u8],
+        took_us: u64,
+    ) -> Outcome {
+        let (worker, connection) = (self.worker, self.connection);
+        let events = sse::EventStream::new(worker, connection, self.client, node, self.head_bytes, framing);
+        let ended = events.run(first).await;
+        connection.kind.set(ConnectionKind::Http1);
+        let (status, bytes) = match ended {
+            sse::Ended::Whole { bytes } => (200, bytes),
+            sse::Ended::Broken { by_node: true } => (502, 0),
+            sse::Ended::Broken { by_node: false } => (499, 0),
+        };
+        if let Some(node) = connection.node.borrow().as_ref() {
+            self.count(status, bytes, took_us, node);
+        }
+        Outcome::Close
+    }
+
+    async fn forward(&mut self, head: &RequestHead, stream: &TcpStream, started: Instant) -> Forwarded {
+        let timeout = self.pool.config.request_timeout.get();
+        self.deadline.set(started + timeout);
+        if write_all(stream, self.head_bytes, self.deadline).await.is_err() {
+            return Forwarded::Failed(Failure::Stale);
+        }
+        let progress = Cell::new(started);
+        let mut answer = Answer {
+            worker: self.worker,
+            pool: self.pool,
+            client: self.client,
+            connection: self.connection,
+            head,
+            head_bytes: self.head_bytes,
+            deadline: self.deadline,
+            timeout,
+            progress: &progress,
+        };
+        if head.framing == Framing::Empty {
+            return answer.relay(stream).await;
+        }
+        let body_max = self.worker.limits.body_bytes;
+        let mut sending = pin!(send_body(
+            self.client,
+            self.input,
+            stream,
+            head.framing,
+            body_max,
+            timeout,
+            &progress
+        ));
+        let mut answering = pin!(answer.relay(stream));
+        let mut sent = None;
+        poll_fn(|cx| {
+            if sent.is_none()
+                && let Poll::Ready(end) = sending.as_mut().poll(cx)
+            {
+                match end {
+                    Ok(end) => sent = Some(matches!(end, BodyEnd::Sent)),
+                    Err(BodyError::Client(reject)) => {
+                        return Poll::Ready(Forwarded::Failed(Failure::Reject(reject)));
+                    }
+                    Err(BodyError::Gone) => return Poll::Ready(Forwarded::Broken { by_node: false }),
+                }
+            }
+            answering.as_mut().poll(cx).map(|forwarded| match forwarded {
+                // The node answered before it had everything: what is left of the body must not be read as a
+                // request, so both connections end.
+                Forwarded::Answered { status, bytes, .. } if sent != Some(true) => Forwarded::Answered {
+                    status,
+                    bytes,
+                    keep_alive: false,
+                },
+                other => other,
+            })
+        })
+        .await
+    }
+
+    fn count(&self, status: u16, bytes: u64, took_us: u64, node: &Node) {
+        self.worker.connections.count(
+            self.connection,
+            Delta {
+                requests: 1,
+                bytes,
+                busy_us: took_us,
+            },
+        );
+        if let (Some(log), Some(request)) = (&self.worker.access, &self.request) {
+            log.write(
+                self.connection.peer,
+                request,
+                status,
+                bytes,
+                took_us,
+                node.id.as_str(),
+            );
+        }
+    }
+
+    /// Answers with a refusal.
+    async fn refuse(&mut self, head: &RequestHead, reject: Reject) -> Outcome {
+        if let (Some(log), Some(request)) = (&self.worker.access, &self.request) {
+            log.write(self.connection.peer, request, reject.status, 0, 0, "-");
+        }
+        // A body that was not read to its end would be taken for the next request.
+        let keep_alive = head.keep_alive && head.framing == Framing::Empty && !self.worker.draining();
+        let response = reject.response(keep_alive, head.method != Method::Head);
+        self.deadline.after(Duration::from_secs(5));
+        let written = write_all(self.client, &response, self.deadline).await;
+        if keep_alive && written.is_ok() {
+            Outcome::KeepAlive
+        } else {
+            Outcome::Close
+        }
+    }
+}
+
+/// The node's answer on its way to the client.
+struct Answer<'a> {
+    worker: &'a Rc<Worker>,
+    pool: &'a Pool,
+    client: &'a TcpStream,
+    connection: &'a Rc<Connection>,
+    head: &'a RequestHead,
+    head_bytes: &'a [u8],
+    deadline: &'a mut Deadline,
+    timeout: Duration,
+    /// When a part of the request's body was last sent: until that ends, the node need not answer.
+    progress: &'a Cell<Instant>,
+}
+
+impl Answer<'_> {
+    async fn relay(&mut self, stream: &TcpStream) -> Forwarded {
+        let mut input = Input::default();
+        input.wake(&self.worker.buffers);
+        let mut reply = Vec::with_capacity(1024);
+        let forwarded = match self.read_head(stream, &mut input, &mut reply).await {
+            Ok(response) => self.relay_body(stream, response, &mut input, reply).await,
+            Err(forwarded) => forwarded,
+        };
+        input.consume(input.filled().len());
+        input.rest(&self.worker.buffers);
+        forwarded
+    }
+
+    /// Reads to the final head; interim ones are passed on.
+    async fn read_head(
+        &mut self,
+        stream: &TcpStream,
+        input: &mut Input,
+        reply: &mut Vec<u8>,
+    ) -> Result<ResponseHead, Forwarded> {
+        let mut nothing_yet = true;
+        loop {
+            if !input.is_empty() {
+                reply.clear();
+                match translate(input.filled(), self.head.method, reply) {
+                    Ok(Some(response)) => {
+                        input.consume(response.len);
+                        if !response.is_interim() {
+                            return Ok(response);
+                        }
+                        reply.extend_from_slice(b"\r\n");
+                        if write_all(self.client, reply, self.deadline).await.is_err() {
+                            return Err(Forwarded::Broken { by_node: false });
+                        }
+                        continue;
+                    }
+                    Ok(None) => {}
+                    Err(_) => return Err(Forwarded::Failed(Failure::Reject(Reject::BAD_NODE))),
+                }
+            }
+            match input.read_more(stream, RESPONSE_HEAD_MAX, self.deadline).await {
+                Ok(0) if nothing_yet => return Err(Forwarded::Failed(Failure::Stale)),
+                Ok(0) => return Err(Forwarded::Failed(Failure::Reject(Reject::BAD_NODE))),
+                Ok(_) => nothing_yet = false,
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                    let until = self.progress.get() + self.timeout;
+                    if until <= Instant::now() {
+                        return Err(Forwarded::Failed(Failure::Reject(Reject::NODE_TIMEOUT)));
+                    }
+                    self.deadline.set(until);
+                }
+                Err(_) if nothing_yet => return Err(Forwarded::Failed(Failure::Stale)),
+                Err(_) => return Err(Forwarded::Failed(Failure::Reject(Reject::BAD_NODE))),
+            }
+        }
+    }
+
+    async fn relay_body(
+        &mut self,
+        stream: &TcpStream,
+        response: ResponseHead,
+        input: &mut Input,
+        mut reply: Vec<u8>,
+    ) -> Forwarded {
+        if response.status == 101 {
+            return self.upgrade(response, input, reply).await;
+        }
+        let mut framing = response.framing;
+        let keeps = framing != Framing::UntilClose && self.head.keep_alive && !self.worker.draining();
+        if let Some(cookie) = &self.head.issue {
+            issue_cookie(&mut reply, cookie, &self.head.key);
+        }
+        if !keeps {
+            reply.extend_from_slice(b"Connection: close\r\n");
+        } else if self.head.http10 {
+            reply.extend_from_slice(b"Connection: keep-alive\r\n");
+        }
+        if response.event_stream && !self.head.http10 {
+            return self.event_stream(framing, input, &reply).await;
+        }
+        if self.head.http10 && framing == Framing::Chunked {
+            return Forwarded::Failed(Failure::Reject(Reject::BAD_NODE));
+        }
+        reply.extend_from_slice(b"\r\n");
+        if framing == Framing::Length(0) {
+            framing = Framing::Empty;
+        }
+        let mut body = Body::new(framing, true);
+        let Ok(part) = body.take(input.filled()) else {
+            return Forwarded::Failed(Failure::Reject(Reject::BAD_NODE));
+        };
+        let excess = part.used < input.filled().len();
+        reply.extend_from_slice(&input.filled()[..part.used]);
+        input.consume(part.used);
+        if write_all(self.client, &reply, self.deadline).await.is_err() {
+            return Forwarded::Broken { by_node: false };
+        }
+        let mut bytes = part.used as u64;
+        let done = part.done || framing == Framing::Empty;
+        if !done {
+            match self.rest_of_body(stream, &mut body).await {
+                Ok(more) => bytes += more,
+                Err(by) => {
+                    return Forwarded::Broken {
+                        by_node: by == RelayError::Node,
+                    };
+                }
+            }
+        }
+        // More than the answer is no answer to anything: such a connection is not used again.
+        Forwarded::Answered {
+            status: response.status,
+            bytes,
+            keep_alive: response.keep_alive && !excess,
+        }
+    }
+
+    async fn rest_of_body(&mut self, stream: &TcpStream, body: &mut Body) -> Result<u64, RelayError> {
+        let mut buffer = self
+            .worker
+            .large_buffers
+            .borrow_mut()
+            .pop()
+            .unwrap_or_else(|| vec![0; 64 * 1024]);
+        let relayed = relay_response(
+            self.client,
+            stream,
+            body,
+            &mut buffer,
+            self.timeout,
+            self.deadline,
+        )
+        .await;
+        self.worker.large_buffers.borrow_mut().push(buffer);
+        relayed
+    }
+
+    async fn upgrade(&mut self, response: ResponseHead, input: &mut Input, mut reply: Vec<u8>) -> Forwarded {
+        if !self.head.websocket {
+            return Forwarded::Failed(Failure::Reject(Reject::BAD_NODE));
+        }
+        let extensions = match response.extensions.as_deref().map(ws::extensions::answer) {
+            Some(Err(())) => return Forwarded::Failed(Failure::Reject(Reject::BAD_NODE)),
+            Some(Ok(answer)) => Some(answer),
+            None => None,
+        };
+        if let Some(answer) = &extensions {
+            line(&mut reply, b"Sec-WebSocket-Extensions", answer.as_bytes());
+        }
+        if let Some(cookie) = &self.head.issue {
+            issue_cookie(&mut reply, cookie, &self.head.key);
+        }
+        reply.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        if write_all(self.client, &reply, self.deadline).await.is_err() {
+            return Forwarded::Broken { by_node: false };
+        }
+        let behind = input.filled().to_vec();
+        self.worker
+            .became_stream(self.pool, self.connection, ConnectionKind::Websocket);
+        let handshake = Handshake {
+            request: self.head_bytes.into(),
+            accept: response.accept.unwrap_or_default().into_boxed_slice(),
+            extensions: extensions.map(String::into_boxed_str),
+        };
+        Forwarded::Upgraded(Box::new(Handshaken {
+            handshake,
+            behind,
+            stream: None,
+        }))
+    }
+
+    async fn event_stream(&mut self, framing: Framing, input: &mut Input, head: &[u8]) -> Forwarded {
+        let mut reply = Vec::with_capacity(head.len() + 32);
+        sse::chunked_head(&mut reply, head);
+        if write_all(self.client, &reply, self.deadline).await.is_err() {
+            return Forwarded::Broken { by_node: false };
+        }
+        self.worker
+            .became_stream(self.pool, self.connection, ConnectionKind::EventStream);
+        Forwarded::Streams {
+            framing,
+            first: input.filled().to_vec(),
+        }
+    }
+}
+
+fn issue_cookie(reply: &mut Vec<u8>, cookie: &Cookie, value: &[u8]) {
+    let same_site = match cookie.same_site {
+        SameSite::Strict => "Strict",
+        SameSite::Lax => "Lax",
+        SameSite::None => "None",
+    };
+    let mut text = format!("{}={}", cookie.name, String::from_utf8_lossy(value));
+    let _ = write!(text, "; Path=/; HttpOnly; SameSite={same_site}");
+    line(reply, b"Set-Cookie", text.as_bytes());
+}
+
+/// 32 lower-case hexadecimal digits, without the formatting machinery: every request pays this.
+pub(crate) fn hex(value: u128, digits: &mut [u8; 32]) {
+    for (digit, byte) in digits.chunks_exact_mut(2).zip(value.to_be_bytes()) {
+        digit[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+        digit[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+    }
+}
+
+struct Decimal {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    fn text(&mut self) -> &[u8] {
+        &self.digits[self.start..]
+    }
+}
+
+fn itoa(mut value: u64) -> Decimal {
+    let mut decimal = Decimal {
+        digits: [b'0'; 20],
+        start: 20,
+    };
+    loop {
+        decimal.start -= 1;
+        decimal.digits[decimal.start] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            return decimal;
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! HTTP/2 in the clear, with prior knowledge, and pools whose nodes speak it.
+//!
+//! Here requests are translated between versions, so hyper does both sides: the path that every HTTP/1.1 request
+//! takes is `http1`. A session moves between two requests; a stream that is under way stays where it is.
+
+mod answer;
+mod body;
+mod rewind;
+mod translate;
+mod upstream;
+
+use std::{
+    cell::Cell,
+    future::Future,
+    net::SocketAddr,
+    pin::pin,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+
+use self::{answer::Answering, rewind::Rewind};
+use crate::worker::{Listener, Place, Worker};
+
+pub(crate) use upstream::Upstreams;
+
+/// Streams that one client connection may have open at once.
+const STREAMS_MAX: u32 = 256;
+
+/// Runs hyper's tasks on the worker's own thread.
+#[derive(Debug, Clone, Copy)]
+struct LocalExecutor;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for LocalExecutor {
+    fn execute(&self, future: F) {
+        tokio::task::spawn_local(async move {
+            future.await;
+        });
+    }
+}
+
+/// What the streams of one connection share.
+pub(super) struct ClientConnection {
+    pub(super) worker: Rc<Worker>,
+    pub(super) listener: Rc<Listener>,
+    pub(super) peer: SocketAddr,
+    open: Cell<u32>,
+    quiet_since: Cell<Instant>,
+}
+
+impl ClientConnection {
+    fn idle_for(&self, now: Instant) -> Duration {
+        if self.open.get() > 0 {
+            Duration::ZERO
+        } else {
+            now.saturating_duration_since(self.quiet_since.get())
+        }
+    }
+}
+
+/// Serves a client until one side ends it. `begun`: what was read of the connection already.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    listener: Rc<Listener>,
+    stream: TcpStream,
+    begun: Vec<u8>,
+    peer: SocketAddr,
+    _place: Place,
+) {
+    let limits = worker.limits.clone();
+    let http2 = begun.starts_with(b"PRI ");
+    let io = TokioIo::new(Rewind::new(begun, stream));
+    let client = Rc::new(ClientConnection {
+        worker: worker.clone(),
+        listener,
+        peer,
+        open: Cell::new(0),
+        quiet_since: Cell::new(Instant::now()),
+    });
+    let shared = client.clone();
+    let service = service_fn(move |request| {
+        let client = shared.clone();
+        client.open.set(client.open.get() + 1);
+        async move {
+            let response = Answering::new(client).answer(request).await;
+            Ok::<_, std::convert::Infallible>(response)
+        }
+    });
+    let ended = if http2 {
+        let connection = hyper::server::conn::http2::Builder::new(LocalExecutor)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(STREAMS_MAX)
+            .max_header_list_size(limits.header_bytes)
+            .keep_alive_interval(limits.idle_timeout.get())
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => break ended,
+                () = idle_or_drained(&client) => connection.as_mut().graceful_shutdown(),
+            }
+        }
+    } else {
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout.get())
+            .max_headers(usize::from(limits.headers))
+            .max_buf_size((limits.header_bytes as usize).max(8192))
+            .serve_connection(io, service);
+        let mut connection = pin!(connection);
+        loop {
+            tokio::select! {
+                ended = connection.as_mut() => break ended,
+                () = idle_or_drained(&client) => connection.as_mut().graceful_shutdown(),
+            }
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%peer, %error, "connection ended");
+    }
+}
+
+/// Ready when the connection should end: it idled too long, or the worker drains.
+async fn idle_or_drained(client: &ClientConnection) {
+    let limit = client.worker.limits.idle_timeout.get();
+    loop {
+        let idle = client.idle_for(Instant::now());
+        if idle >= limit || (client.worker.draining() && idle > Duration::ZERO) {
+            // Asked once; then the connection is left to end.
+            return tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        tokio::select! {
+            () = tokio::time::sleep((limit - idle).max(Duration::from_millis(100))) => {}
+            () = client.worker.until_drained(), if !client.worker.draining() => {}
+        }
+    }
+}

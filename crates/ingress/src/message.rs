@@ -1,0 +1,177 @@
+//! What the mover and the workers tell each other.
+
+use std::sync::Arc;
+
+use foreshift_wire::{ConnectionFilter, ConnectionId, ConnectionInfo, NodeId, PoolReport, SessionId};
+use tokio::sync::oneshot;
+
+use crate::{sse::Resumed, table::Snapshot};
+
+/// From the mover, or the handle, to one worker.
+pub(crate) enum ToWorker {
+    /// The routes of a pool changed.
+    Routes { pool: usize, snapshot: Arc<Snapshot> },
+    /// A hand-over of a session begins: requests still go to `from`, new streams wait.
+    Begin {
+        pool: usize,
+        session: SessionId,
+        from: NodeId,
+    },
+    /// To one stream of the worker.
+    Stream {
+        connection: ConnectionId,
+        command: StreamCommand,
+    },
+    /// Hold new requests of a session, and tell when none is being answered any more.
+    Hold { pool: usize, session: SessionId },
+    /// A hand-over ended.
+    Finish {
+        pool: usize,
+        session: SessionId,
+        ended: Ended,
+    },
+    /// Which sessions have open connections, among those whose bucket is in `buckets` (sorted)?
+    Live {
+        pool: usize,
+        buckets: Arc<[u16]>,
+        answer: oneshot::Sender<Vec<SessionId>>,
+    },
+    /// What was measured since the last time?
+    Report {
+        answer: oneshot::Sender<Vec<PoolReport>>,
+    },
+    /// Which connections are open?
+    Connections {
+        filter: Arc<ConnectionFilter>,
+        answer: oneshot::Sender<Vec<ConnectionInfo>>,
+    },
+    /// Take no new connections; end those that can be ended.
+    Drain,
+    /// End everything.
+    Close,
+    /// How many connections are open?
+    Open { answer: oneshot::Sender<usize> },
+}
+
+/// How a hand-over ended, for what waits at the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// The session is where the map says.
+    Switched,
+    /// It stays where it was, until the routes agree.
+    Stayed,
+    /// There was nothing to hand over yet; the session's next request asks for it.
+    Released,
+}
+
+/// To the task of one stream.
+#[derive(Debug)]
+pub(crate) enum StreamCommand {
+    /// Connect to the new node, go on serving.
+    Connect { to: NodeId },
+    /// Hold the client's input from the next boundary on.
+    Pause,
+    /// Have the old node answer a ping behind everything it was sent.
+    Barrier,
+    /// Shake hands with the new node.
+    Open,
+    /// The new node serves from now on.
+    Switch,
+    /// The old node serves on.
+    Stay,
+    /// Say goodbye and end.
+    Close { code: u16, reason: &'static str },
+    /// The answer of a task that the stream itself started; with the number of its attempt, since it can be late.
+    Reached(u32, Reached),
+}
+
+/// What a stream's own helper tasks come back with.
+#[derive(Debug)]
+pub(crate) enum Reached {
+    /// Connected to the new node, or not.
+    Connected(Result<tokio::net::TcpStream, String>),
+    /// Shook hands, with the bytes that came behind the handshake.
+    Opened(Result<(tokio::net::TcpStream, Vec<u8>), String>),
+    /// Another node took over a WebSocket, or none did.
+    FailedOver(Option<FailedOver>),
+    /// The new node goes on with an event stream, or not.
+    Resumed(Result<(tokio::net::TcpStream, Resumed), String>),
+    /// Another node took over an event stream, or none did.
+    TakenOver(Option<(NodeId, tokio::net::TcpStream, Resumed)>),
+}
+
+/// A connection to the node that takes over from a dead one.
+#[derive(Debug)]
+pub(crate) struct FailedOver {
+    pub(crate) node: NodeId,
+    pub(crate) stream: tokio::net::TcpStream,
+    pub(crate) behind: Vec<u8>,
+}
+
+/// From a worker to the mover.
+#[derive(Debug)]
+pub(crate) enum ToMover {
+    /// The streams of a session on a worker, and its requests in flight, in answer to [`ToWorker::Begin`].
+    Members {
+        pool: usize,
+        session: SessionId,
+        worker: u16,
+        streams: Vec<ConnectionId>,
+        requests: Requests,
+    },
+    /// A request that was under way became a stream meanwhile.
+    Joined {
+        pool: usize,
+        session: SessionId,
+        worker: u16,
+        connection: ConnectionId,
+    },
+    /// No request of the session is being answered on a worker.
+    Quiet {
+        pool: usize,
+        session: SessionId,
+        worker: u16,
+    },
+    /// From one stream.
+    Stream {
+        pool: usize,
+        session: SessionId,
+        connection: ConnectionId,
+        event: StreamEvent,
+    },
+    /// A request waits for its session, which still has to be handed over.
+    Wanted { pool: usize, session: SessionId },
+    /// Something for control.
+    Tell(foreshift_wire::IngressEvent),
+}
+
+/// A session's requests in flight on a worker.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Requests {
+    pub(crate) count: usize,
+    /// For how long the oldest is being answered.
+    pub(crate) longest: std::time::Duration,
+}
+
+/// What a stream in a hand-over reports.
+#[derive(Debug)]
+pub(crate) enum StreamEvent {
+    Connected,
+    ConnectFailed(String),
+    /// Its input is held; the node was sent so many data messages.
+    Paused {
+        messages: u64,
+    },
+    Opened,
+    OpenFailed(String),
+    /// Everything that the old node had to say before the barrier has arrived.
+    Drained,
+    /// The client's input flows to the new node, after a pause of so many microseconds.
+    Switched {
+        pause_us: u64,
+    },
+    /// The client left.
+    Left,
+    /// The old node is gone.
+    OldNodeLost,
+}

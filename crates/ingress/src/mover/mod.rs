@@ -1,0 +1,444 @@
+//! Moves sessions: follows the routes in metadata and drives one hand-over for each session that lives elsewhere
+//! than they say.
+//!
+//! One for the whole process, on a thread of its own, since a session's connections may be spread over all
+//! workers. The decisions are `foreshift_migration`'s; this carries its actions to workers and nodes.
+
+mod active;
+mod hooks;
+mod perform;
+mod pool;
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use foreshift_meta::{
+    Error, Meta,
+    routes::{RouteChange, RouteTable},
+};
+use foreshift_migration::{Event, Handover, Options};
+use foreshift_wire::{IngressEvent, SessionId};
+use std::collections::HashMap;
+use tokio::sync::{mpsc, oneshot};
+
+use self::{
+    active::{Active, Ending, Phase},
+    hooks::Hooks,
+    pool::{PoolState, Task},
+};
+use crate::message::{Ended, Requests, StreamEvent, ToMover, ToWorker};
+
+/// Hand-overs under way at once, except those that a request waits for.
+const ACTIVE_MAX: usize = 256;
+/// How often deadlines and expiries are looked at.
+const SWEEP: Duration = Duration::from_millis(100);
+
+/// What the mover is made from.
+pub(crate) struct OptionsOfMover {
+    pub(crate) meta: Meta,
+    pub(crate) pools: Vec<Arc<foreshift_wire::Pool>>,
+    pub(crate) workers: Vec<mpsc::UnboundedSender<ToWorker>>,
+    pub(crate) inbox: mpsc::UnboundedReceiver<ToMover>,
+    pub(crate) events: mpsc::UnboundedSender<IngressEvent>,
+    /// Told once the first routes are with the workers.
+    pub(crate) ready: std::sync::mpsc::SyncSender<Result<(), Error>>,
+}
+
+type Id = (usize, SessionId);
+
+/// What comes back from the mover's own tasks.
+enum Note {
+    /// Of a hook call.
+    Handover(Id, u64, Event),
+    Routes(usize, RouteChange),
+    /// The watch fell behind; the routes were read anew.
+    Reloaded(usize, RouteTable),
+    /// Sessions with open connections in buckets that changed owner.
+    Live(usize, Arc<[u16]>, Vec<SessionId>),
+}
+
+struct Mover {
+    meta: Meta,
+    pools: Vec<PoolState>,
+    workers: Vec<mpsc::UnboundedSender<ToWorker>>,
+    events: mpsc::UnboundedSender<IngressEvent>,
+    active: HashMap<Id, Active>,
+    ending: HashMap<Id, Ending>,
+    queue: VecDeque<Id>,
+    hooks: Hooks,
+    notes: mpsc::UnboundedSender<Note>,
+    generation: u64,
+}
+
+/// Runs the mover on the calling thread until the workers are gone.
+pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    tokio::task::LocalSet::new().block_on(&runtime, async move {
+        let OptionsOfMover {
+            meta,
+            pools,
+            workers,
+            mut inbox,
+            events,
+            ready,
+        } = options;
+        let (notes, mut noted) = mpsc::unbounded_channel();
+        let mut mover = Mover {
+            meta,
+            pools: pools.into_iter().map(PoolState::new).collect(),
+            workers,
+            events,
+            active: HashMap::new(),
+            ending: HashMap::new(),
+            queue: VecDeque::new(),
+            hooks: Hooks::default(),
+            notes,
+            generation: 0,
+        };
+        let loaded = mover.load().await;
+        let failed = loaded.is_err();
+        let _ = ready.send(loaded);
+        if failed {
+            return;
+        }
+        let mut sweep = tokio::time::interval(SWEEP);
+        sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                message = inbox.recv() => match message {
+                    Some(message) => mover.hear(message),
+                    None => return,
+                },
+                Some(note) = noted.recv() => mover.note(note),
+                _ = sweep.tick() => mover.sweep(Instant::now()),
+            }
+            mover.start_queued();
+        }
+    });
+    Ok(())
+}
+
+impl Mover {
+    /// Reads the routes of all pools and follows them.
+    async fn load(&mut self) -> Result<(), Error> {
+        for index in 0..self.pools.len() {
+            let name = self.pools[index].config.name.clone();
+            let table = RouteTable::load(&self.meta, &name).await?;
+            let mut watch = table.watch(&self.meta, &name);
+            self.reload(index, table);
+            let (meta, notes) = (self.meta.clone(), self.notes.clone());
+            tokio::task::spawn_local(async move {
+                loop {
+                    let note = match watch.next().await {
+                        Ok(change) => Note::Routes(index, change),
+                        Err(error) => {
+                            tracing::warn!(pool = %name, %error, "reading the routes anew");
+                            match RouteTable::load(&meta, &name).await {
+                                Ok(table) => {
+                                    watch = table.watch(&meta, &name);
+                                    Note::Reloaded(index, table)
+                                }
+                                Err(error) => {
+                                    tracing::error!(pool = %name, %error, "cannot read the routes; trying again");
+                                    tokio::time::sleep(Duration::from_secs(1)).await;
+                                    continue;
+                                }
+                            }
+                        }
+                    };
+                    if notes.send(note).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn reload(&mut self, index: usize, table: RouteTable) {
+        let change = self.pools[index].difference(table);
+        self.apply(index, change);
+    }
+
+    /// New routes: tells the workers, and begins to move who lives elsewhere now.
+    fn apply(&mut self, index: usize, change: RouteChange) {
+        let tasks = self.pools[index].apply(change, Instant::now());
+        let snapshot = self.pools[index].snapshot();
+        for worker in &self.workers {
+            let _ = worker.send(ToWorker::Routes {
+                pool: index,
+                snapshot: snapshot.clone(),
+            });
+        }
+        for task in tasks {
+            match task {
+                Task::Move(session) => self.queue.push_back((index, session)),
+                Task::Settle(event) => self.tell(event),
+                Task::MoveBuckets(buckets) => self.find_live(index, buckets),
+                Task::Cancel(session) => {
+                    self.feed(
+                        (index, session),
+                        Event::Cancelled("the routes changed again".into()),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Asks the workers which sessions have open connections in `buckets`.
+    fn find_live(&self, pool: usize, buckets: Vec<u16>) {
+        let buckets: Arc<[u16]> = buckets.into();
+        let answers: Vec<_> = self
+            .workers
+            .iter()
+            .map(|worker| {
+                let (answer, receiver) = oneshot::channel();
+                let _ = worker.send(ToWorker::Live {
+                    pool,
+                    buckets: buckets.clone(),
+                    answer,
+                });
+                receiver
+            })
+            .collect();
+        let notes = self.notes.clone();
+        tokio::task::spawn_local(async move {
+            let mut sessions = Vec::new();
+            for answer in answers {
+                sessions.extend(answer.await.unwrap_or_default());
+            }
+            sessions.sort_unstable();
+            sessions.dedup();
+            let _ = notes.send(Note::Live(pool, buckets, sessions));
+        });
+    }
+
+    fn tell(&self, event: IngressEvent) {
+        let _ = self.events.send(event);
+    }
+
+    fn note(&mut self, note: Note) {
+        match note {
+            Note::Handover(id, generation, event) => {
+                if self.active.get(&id).is_some_and(|a| a.generation == generation) {
+                    self.feed(id, event);
+                }
+            }
+            Note::Routes(pool, change) => self.apply(pool, change),
+            Note::Reloaded(pool, table) => self.reload(pool, table),
+            Note::Live(pool, buckets, sessions) => {
+                let settled = self.pools[pool].live(&buckets, &sessions);
+                self.queue.extend(sessions.into_iter().map(|s| (pool, s)));
+                settled.into_iter().for_each(|event| self.tell(event));
+            }
+        }
+    }
+
+    fn hear(&mut self, message: ToMover) {
+        match message {
+            ToMover::Members {
+                pool,
+                session,
+                worker,
+                streams,
+                requests,
+            } => {
+                self.gather((pool, session), worker, &streams, requests);
+            }
+            ToMover::Joined {
+                pool,
+                session,
+                worker,
+                connection,
+            } => {
+                let id = (pool, session);
+                let Some(active) = self.active.get_mut(&id) else {
+                    return;
+                };
+                active.worker_of.insert(connection, worker);
+                match &mut active.phase {
+                    Phase::Gathering { streams, .. } => streams.push(connection),
+                    Phase::Running(_) => self.feed(id, Event::Joined(connection)),
+                }
+            }
+            ToMover::Quiet {
+                pool,
+                session,
+                worker,
+            } => self.feed((pool, session), Event::Quiet(worker)),
+            ToMover::Stream {
+                pool,
+                session,
+                connection,
+                event,
+            } => {
+                self.hear_stream((pool, session), connection, event);
+            }
+            ToMover::Wanted { pool, session } => self.want((pool, session)),
+            ToMover::Tell(event) => self.tell(event),
+        }
+    }
+
+    fn hear_stream(&mut self, id: Id, connection: foreshift_wire::ConnectionId, event: StreamEvent) {
+        let event = match event {
+            StreamEvent::Connected => Event::Connected(connection),
+            StreamEvent::ConnectFailed(detail) => Event::ConnectFailed(connection, detail),
+            StreamEvent::Paused { messages } => Event::Paused(connection, messages),
+            StreamEvent::Opened => Event::Opened(connection),
+            StreamEvent::OpenFailed(detail) => Event::OpenFailed(connection, detail),
+            StreamEvent::Drained => Event::Drained(connection),
+            StreamEvent::OldNodeLost => Event::OldNodeLost,
+            StreamEvent::Switched { pause_us } => return self.switched(id, connection, Some(pause_us)),
+            StreamEvent::Left if self.ending.contains_key(&id) => return self.switched(id, connection, None),
+            StreamEvent::Left => Event::Left(connection),
+        };
+        self.feed(id, event);
+    }
+
+    /// A request waits for the session.
+    fn want(&mut self, id: Id) {
+        if let Some(active) = self.active.get_mut(&id) {
+            active.wanted = true;
+            return;
+        }
+        self.begin(id, true);
+    }
+
+    fn start_queued(&mut self) {
+        while self.active.len() < ACTIVE_MAX {
+            let Some(id) = self.queue.pop_front() else { return };
+            if !self.active.contains_key(&id) {
+                self.begin(id, false);
+            }
+        }
+    }
+
+    /// Begins a hand-over, where the session lives elsewhere than the map says.
+    fn begin(&mut self, id: Id, wanted: bool) {
+        let (pool, session) = id;
+        let Some(journey) = self.pools[pool].journey(session) else {
+            return self.release(id, Ended::Switched);
+        };
+        self.generation += 1;
+        for worker in &self.workers {
+            let from = journey.from.clone();
+            let _ = worker.send(ToWorker::Begin { pool, session, from });
+        }
+        let deadline = Instant::now() + self.pools[pool].config.migration_deadline.get();
+        self.active.insert(
+            id,
+            Active {
+                phase: Phase::Gathering {
+                    missing: self.workers.len(),
+                    streams: Vec::new(),
+                    requests: Requests::default(),
+                },
+                journey,
+                worker_of: HashMap::new(),
+                generation: self.generation,
+                deadline: Some(deadline),
+                wanted,
+            },
+        );
+    }
+
+    fn release(&self, (pool, session): Id, ended: Ended) {
+        for worker in &self.workers {
+            let _ = worker.send(ToWorker::Finish { pool, session, ended });
+        }
+    }
+
+    /// A worker told its part of the session.
+    fn gather(&mut self, id: Id, worker: u16, found: &[foreshift_wire::ConnectionId], in_flight: Requests) {
+        let Some(active) = self.active.get_mut(&id) else {
+            return;
+        };
+        active.worker_of.extend(found.iter().map(|c| (*c, worker)));
+        let Phase::Gathering {
+            missing,
+            streams,
+            requests,
+        } = &mut active.phase
+        else {
+            return;
+        };
+        streams.extend_from_slice(found);
+        requests.count += in_flight.count;
+        requests.longest = requests.longest.max(in_flight.longest);
+        *missing -= 1;
+        if *missing > 0 {
+            return;
+        }
+        let (streams, requests) = (std::mem::take(streams), *requests);
+        let idle = requests.count == 0 && streams.is_empty();
+        let hook = self.pools[id.0].has_hook() && active.journey.from_is_alive;
+        if idle && hook && !active.wanted {
+            // Nothing is open: the session's next request asks for it.
+            self.active.remove(&id);
+            let settled = self.pools[id.0].left_lazy(id.1);
+            settled.into_iter().for_each(|event| self.tell(event));
+            return self.release(id, Ended::Released);
+        }
+        let workers = self.workers.len() as u16;
+        let (handover, actions) = Handover::start(Options {
+            streams,
+            workers,
+            hook,
+        });
+        active.phase = Phase::Running(handover);
+        self.perform(id, actions);
+        if requests.longest > self.pools[id.0].config.migration_deadline.get() {
+            // It would hold everything else up to the deadline, in vain.
+            let detail = format!(
+                "a request is being answered since {} s",
+                requests.longest.as_secs()
+            );
+            self.feed(id, Event::Unmovable(detail));
+        }
+    }
+
+    fn feed(&mut self, id: Id, event: Event) {
+        let Some(active) = self.active.get_mut(&id) else {
+            return;
+        };
+        let Phase::Running(handover) = &mut active.phase else {
+            return;
+        };
+        let actions = handover.on(event);
+        self.perform(id, actions);
+    }
+
+    /// Deadlines, retries, expiries.
+    fn sweep(&mut self, now: Instant) {
+        let late: Vec<Id> = self
+            .active
+            .iter_mut()
+            .filter_map(|(id, a)| a.deadline.take_if(|d| *d <= now).map(|_| *id))
+            .collect();
+        for id in late {
+            self.feed(id, Event::Deadline);
+        }
+        let over: Vec<Id> = self
+            .ending
+            .iter()
+            .filter(|(_, e)| e.until <= now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in over {
+            self.report(id);
+        }
+        for index in 0..self.pools.len() {
+            let (retries, expired, changed) = self.pools[index].sweep(now);
+            self.queue.extend(retries.into_iter().map(|s| (index, s)));
+            expired.into_iter().for_each(|event| self.tell(event));
+            if changed {
+                self.apply(index, RouteChange::default());
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Carries out what a hand-over's state machine asks for.
+
+use std::time::{Duration, Instant};
+
+use foreshift_migration::{Action, Event};
+use foreshift_wire::{ConnectionId, MoveFailure};
+
+use super::{Id, Mover, Note, active::Ending, hooks::Call};
+use crate::message::{Ended, StreamCommand, ToWorker};
+
+/// Streams report their pause within this time.
+const REPORT_WITHIN: Duration = Duration::from_secs(1);
+/// A hook may go on for so long after the deadline, so that a state it gives is not lost.
+const HOOK_GRACE: Duration = Duration::from_secs(2);
+
+impl Mover {
+    pub(super) fn perform(&mut self, id: Id, actions: Vec<Action>) {
+        let mut switched = Vec::new();
+        for action in actions {
+            match action {
+                Action::Connect(stream) => {
+                    let Some(to) = self.active.get(&id).map(|a| a.journey.to.clone()) else {
+                        return;
+                    };
+                    self.command(id, stream, StreamCommand::Connect { to });
+                }
+                Action::Pause(stream) => self.command(id, stream, StreamCommand::Pause),
+                Action::Barrier(stream) => self.command(id, stream, StreamCommand::Barrier),
+                Action::Open(stream) => self.command(id, stream, StreamCommand::Open),
+                Action::Stay(stream) => self.command(id, stream, StreamCommand::Stay),
+                Action::Switch(stream) => {
+                    switched.push(stream);
+                    self.command(id, stream, StreamCommand::Switch);
+                }
+                Action::Hold => {
+                    let (pool, session) = id;
+                    for worker in &self.workers {
+                        let _ = worker.send(ToWorker::Hold { pool, session });
+                    }
+                }
+                Action::HandOff(sent) => self.hand_off(id, sent),
+                Action::Resume(state) => self.resume(id, state),
+                Action::GiveBack(state) => self.give_back(id, state),
+                Action::Finish(result) => self.finish(id, result.err(), std::mem::take(&mut switched)),
+            }
+        }
+    }
+
+    fn command(&self, id: Id, stream: ConnectionId, command: StreamCommand) {
+        let worker = self.active.get(&id).and_then(|a| a.worker_of.get(&stream));
+        if let Some(worker) = worker.and_then(|w| self.workers.get(usize::from(*w))) {
+            let _ = worker.send(ToWorker::Stream {
+                connection: stream,
+                command,
+            });
+        }
+    }
+
+    /// Runs a call in a task of its own; its event comes back as a note.
+    fn call(&self, id: Id, call: impl Future<Output = Event> + 'static) {
+        let Some(generation) = self.active.get(&id).map(|a| a.generation) else {
+            return;
+        };
+        let notes = self.notes.clone();
+        tokio::task::spawn_local(async move {
+            let _ = notes.send(Note::Handover(id, generation, call.await));
+        });
+    }
+
+    fn hand_off(&self, id: Id, sent: Vec<(ConnectionId, u64)>) {
+        let Some(active) = self.active.get(&id) else {
+            return;
+        };
+        let pool = &self.pools[id.0];
+        let within = pool.config.migration_deadline.get() + HOOK_GRACE;
+        let path = pool.config.handoff_path.clone().unwrap_or_default();
+        let holders: Vec<_> = active
+            .journey
+            .holders
+            .iter()
+            .filter_map(|n| Some((n.clone(), pool.address(n)?)))
+            .collect();
+        let (hooks, session, to) = (self.hooks.clone(), id.1, active.journey.to.clone());
+        let resume_path = pool.config.resume_path.clone().unwrap_or_default();
+        self.call(id, async move {
+            let mut messages = Some(sent);
+            for (_, address) in holders {
+                let call = Call {
+                    address,
+                    path: &path,
+                    session,
+                    within,
+                };
+                // Only the node that serves the session has been sent its messages.
+                match hooks
+                    .hand_off(&call, &to, &messages.take().unwrap_or_default())
+                    .await
+                {
+                    Ok(Some(state)) => return Event::HandedOff(Some(state)),
+                    Ok(None) => {}
+                    Err(why) => {
+                        // Whether it gave its state away is not known: it is told to keep it.
+                        let abort = Call {
+                            path: &resume_path,
+                            ..call
+                        };
+                        let _ = hooks.give_back(&abort, Vec::new()).await;
+                        return Event::HandoffFailed(why);
+                    }
+                }
+            }
+            Event::HandedOff(None)
+        });
+    }
+
+    fn resume(&self, id: Id, state: Vec<u8>) {
+        let Some(active) = self.active.get(&id) else {
+            return;
+        };
+        let pool = &self.pools[id.0];
+        let (hooks, session, from) = (self.hooks.clone(), id.1, active.journey.from.clone());
+        let address = pool.address(&active.journey.to);
+        let path = pool.config.resume_path.clone().unwrap_or_default();
+        let within = pool.config.migration_deadline.get();
+        self.call(id, async move {
+            let Some(address) = address else {
+                return Event::ResumeFailed("the node is not known".into());
+            };
+            let call = Call {
+                address,
+                path: &path,
+                session,
+                within,
+            };
+            match hooks.resume(&call, &from, state).await {
+                Ok(()) => Event::Resumed,
+                Err(why) => Event::ResumeFailed(why),
+            }
+        });
+    }
+
+    fn give_back(&self, id: Id, state: Vec<u8>) {
+        let Some(active) = self.active.get(&id) else {
+            return;
+        };
+        let pool = &self.pools[id.0];
+        let (hooks, session) = (self.hooks.clone(), id.1);
+        let address = pool.address(&active.journey.from);
+        let path = pool.config.resume_path.clone().unwrap_or_default();
+        let within = pool.config.migration_deadline.get();
+        self.call(id, async move {
+            if let Some(address) = address {
+                let call = Call { address, path: &path, session, within };
+                if let Err(error) = hooks.give_back(&call, state).await {
+                    tracing::error!(%session, %error, "a node could not be given back the state of a session");
+                }
+            }
+            Event::GivenBack
+        });
+    }
+
+    fn finish(&mut self, id: Id, failure: Option<MoveFailure>, switched: Vec<ConnectionId>) {
+        let ended = if failure.is_none() {
+            Ended::Switched
+        } else {
+            Ended::Stayed
+        };
+        let Some(active) = self.active.remove(&id) else {
+            return;
+        };
+        self.release(id, ended);
+        let ending = Ending {
+            journey: active.journey,
+            waiting: switched.into_iter().collect(),
+            pauses_us: Vec::new(),
+            failure,
+            until: Instant::now() + REPORT_WITHIN,
+        };
+        let complete = ending.waiting.is_empty();
+        self.ending.insert(id, ending);
+        if complete {
+            self.report(id);
+        }
+    }
+
+    /// A stream of a hand-over that ended told its pause, or left.
+    pub(super) fn switched(&mut self, id: Id, stream: ConnectionId, pause_us: Option<u64>) {
+        let Some(ending) = self.ending.get_mut(&id) else {
+            return;
+        };
+        if ending.waiting.remove(&stream) {
+            ending.pauses_us.extend(pause_us.map(|p| (stream, p)));
+        }
+        if ending.waiting.is_empty() {
+            self.report(id);
+        }
+    }
+
+    /// Tells control how a hand-over ended.
+    pub(super) fn report(&mut self, id: Id) {
+        let Some(ending) = self.ending.remove(&id) else {
+            return;
+        };
+        for event in self.pools[id.0].ended(id.1, ending, Instant::now()) {
+            self.tell(event);
+        }
+    }
+}

@@ -1,0 +1,184 @@
+//! An event stream that is handed over, or fails over, to another node.
+
+use std::{rc::Rc, time::Instant};
+
+use foreshift_wire::{IngressEvent, NodeId};
+use tokio::net::TcpStream;
+
+use super::{
+    resume::{Resumed, resume, take_over},
+    stream::{Ended, EventStream},
+};
+use crate::{
+    connections::micros_since,
+    message::{Reached, StreamCommand, StreamEvent, ToMover},
+    node::Node,
+};
+
+/// A hand-over under way.
+pub(super) struct Moving {
+    to: Rc<Node>,
+    socket: Option<TcpStream>,
+    opened: Option<(TcpStream, Resumed)>,
+}
+
+impl EventStream<'_> {
+    pub(super) fn obey(&mut self, command: StreamCommand) -> Result<(), Ended> {
+        match command {
+            StreamCommand::Connect { to } => self.begin_move(&to),
+            // The client sends nothing, and events go on until the new node is asked for the next.
+            StreamCommand::Pause => self.tell(StreamEvent::Paused { messages: 0 }),
+            StreamCommand::Barrier => self.tell(StreamEvent::Drained),
+            StreamCommand::Open => self.open(),
+            StreamCommand::Switch => return self.switch(),
+            StreamCommand::Stay => return self.stay(),
+            StreamCommand::Close { .. } => return Err(Ended::Broken { by_node: false }),
+            StreamCommand::Reached(attempt, reached) if attempt == self.attempt => {
+                return self.reached(reached);
+            }
+            StreamCommand::Reached(..) => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn tell(&self, event: StreamEvent) {
+        self.worker.tell_stream(self.connection, event);
+    }
+
+    fn begin_move(&mut self, to: &NodeId) {
+        if self.node_dead {
+            return self.tell(StreamEvent::OldNodeLost);
+        }
+        let Some(to) = self.pool().table.node(to) else {
+            return self.tell(StreamEvent::ConnectFailed(format!("node {to} is not known")));
+        };
+        self.attempt += 1;
+        self.moving = Some(Moving {
+            to: to.clone(),
+            socket: None,
+            opened: None,
+        });
+        let (worker, connection, attempt) = (self.worker.clone(), self.connection.clone(), self.attempt);
+        tokio::task::spawn_local(async move {
+            let pool = &worker.pools[connection.pool];
+            let connected = worker.connect(pool, &to).await.map_err(|e| e.to_string());
+            connection.command(StreamCommand::Reached(attempt, Reached::Connected(connected)));
+        });
+    }
+
+    fn reached(&mut self, reached: Reached) -> Result<(), Ended> {
+        match (reached, &mut self.moving) {
+            (Reached::Connected(Ok(socket)), Some(moving)) => {
+                moving.socket = Some(socket);
+                self.tell(StreamEvent::Connected);
+            }
+            (Reached::Connected(Err(why)), Some(_)) => self.tell(StreamEvent::ConnectFailed(why)),
+            (Reached::Resumed(Ok(opened)), Some(moving)) => {
+                moving.opened = Some(opened);
+                self.tell(StreamEvent::Opened);
+            }
+            (Reached::Resumed(Err(why)), Some(_)) => self.tell(StreamEvent::OpenFailed(why)),
+            (Reached::TakenOver(taken), _) => return self.failed_over(taken),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn open(&mut self) {
+        let Some(moving) = &mut self.moving else { return };
+        let Some(socket) = moving.socket.take() else {
+            return self.tell(StreamEvent::OpenFailed("not connected".into()));
+        };
+        let Some(session) = self.connection.session.get() else {
+            return;
+        };
+        self.paused = Some(Instant::now());
+        let from = self.node_of_now().map(|n| n.id.to_string()).unwrap_or_default();
+        let last_id = self.events.last_id().map(<[u8]>::to_vec);
+        let request = self.request.clone();
+        let within = self.pool().config.migration_deadline.get();
+        let (connection, attempt) = (self.connection.clone(), self.attempt);
+        tokio::task::spawn_local(async move {
+            let session = session.to_string();
+            let fields = [
+                ("Foreshift-Resume", &*session),
+                ("Foreshift-Migrated-From", &*from),
+            ];
+            let resumed = resume(&socket, &request, last_id.as_deref(), &fields, within).await;
+            let resumed = resumed.map(|resumed| (socket, resumed));
+            connection.command(StreamCommand::Reached(attempt, Reached::Resumed(resumed)));
+        });
+    }
+
+    fn switch(&mut self) -> Result<(), Ended> {
+        let Some(Moving {
+            to,
+            opened: Some((stream, resumed)),
+            ..
+        }) = self.moving.take()
+        else {
+            return self.stay();
+        };
+        let pause_us = self.paused.map_or(0, |since| micros_since(since, Instant::now()));
+        self.go_on(&to, stream, resumed.framing);
+        self.tell(StreamEvent::Switched { pause_us });
+        self.node_sent(&resumed.behind)
+    }
+
+    fn stay(&mut self) -> Result<(), Ended> {
+        self.attempt += 1;
+        self.moving = None;
+        self.paused = None;
+        if self.node_dead { self.fail_over() } else { Ok(()) }
+    }
+
+    pub(super) fn fail_over(&mut self) -> Result<(), Ended> {
+        let (Some(session), Some(dead)) = (self.connection.session.get(), self.node_of_now()) else {
+            return Err(Ended::Broken { by_node: true });
+        };
+        if !self.may_fail_over() {
+            self.tell_failed_over(&dead.id, None);
+            return Err(Ended::Broken { by_node: true });
+        }
+        self.attempt += 1;
+        let last_id = self.events.last_id().map(<[u8]>::to_vec);
+        let (worker, connection, attempt) = (self.worker.clone(), self.connection.clone(), self.attempt);
+        let request = self.request.clone();
+        tokio::task::spawn_local(async move {
+            let taken = take_over(&worker, &connection, &request, last_id.as_deref(), session, &dead).await;
+            connection.command(StreamCommand::Reached(attempt, Reached::TakenOver(taken)));
+        });
+        Ok(())
+    }
+
+    fn failed_over(&mut self, taken: Option<(NodeId, TcpStream, Resumed)>) -> Result<(), Ended> {
+        let dead = self.node_of_now();
+        let taken = taken.and_then(|(node, stream, resumed)| {
+            let node = self.pool().table.node(&node)?;
+            Some((node, stream, resumed))
+        });
+        if let Some(dead) = dead {
+            self.tell_failed_over(&dead.id, taken.as_ref().map(|(node, ..)| node.id.clone()));
+        }
+        let Some((node, stream, resumed)) = taken else {
+            return Err(Ended::Broken { by_node: true });
+        };
+        self.go_on(&node, stream, resumed.framing);
+        self.node_sent(&resumed.behind)
+    }
+
+    fn tell_failed_over(&self, from: &NodeId, to: Option<NodeId>) {
+        let Some(session) = self.connection.session.get() else {
+            return;
+        };
+        let (pool, connection) = (self.pool().config.name.clone(), self.connection.id);
+        let event = IngressEvent::FailedOver {
+            pool,
+            session,
+            connection,
+            from: from.clone(),
+            to,
+        };
+        self.worker.tell(ToMover::Tell(event));
+    }
+}

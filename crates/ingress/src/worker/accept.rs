@@ -1,0 +1,102 @@
+//! Takes in new client connections, within the limits.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::{PoisonError, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::{Listener, Worker};
+use crate::http1::{self, Reject};
+
+/// How long the accept loop waits where the system is out of file descriptors or memory.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+pub(super) async fn run(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener) {
+    let mut complained = false;
+    loop {
+        let accepted = tokio::select! {
+            accepted = socket.accept() => accepted,
+            () = worker.until_drained() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                complained = false;
+                take_in(&worker, &listener, stream, peer);
+            }
+            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) => {
+                // A full descriptor table would make this loop spin; others go on being served meanwhile.
+                if !std::mem::replace(&mut complained, true) {
+                    tracing::error!(%error, "cannot accept connections; raise the limit of open files (ulimit -n)");
+                }
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted)
+}
+
+fn take_in(worker: &Rc<Worker>, listener: &Rc<Listener>, stream: TcpStream, peer: SocketAddr) {
+    let Some(place) = Place::take(worker, peer.ip()) else {
+        // Best effort: the socket's buffer is empty, so this fits or the client is gone.
+        let _ = stream.try_write(&Reject::FULL.response(false, true));
+        return;
+    };
+    let _ = stream.set_nodelay(true);
+    tokio::task::spawn_local(http1::serve(
+        worker.clone(),
+        listener.clone(),
+        stream,
+        peer,
+        place,
+    ));
+}
+
+/// A connection's place within the limits; given back when dropped.
+pub(crate) struct Place {
+    worker: Rc<Worker>,
+    source: IpAddr,
+}
+
+impl Place {
+    fn take(worker: &Rc<Worker>, source: IpAddr) -> Option<Self> {
+        let shared = &worker.shared;
+        if shared.open.fetch_add(1, Ordering::Relaxed) >= worker.limits.connections as usize {
+            shared.open.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let within = {
+            let mut sources = shared.per_source.lock().unwrap_or_else(PoisonError::into_inner);
+            let open = sources.entry(source).or_default();
+            *open += 1;
+            *open <= worker.limits.connections_per_source
+        };
+        let place = Self {
+            worker: worker.clone(),
+            source,
+        };
+        within.then_some(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let shared = &self.worker.shared;
+        shared.open.fetch_sub(1, Ordering::Relaxed);
+        let mut sources = shared.per_source.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(open) = sources.get_mut(&self.source) {
+            *open -= 1;
+            if *open == 0 {
+                sources.remove(&self.source);
+            }
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What a worker does when the mover or the API asks.
+
+use std::{rc::Rc, time::Instant};
+
+use foreshift_wire::{ConnectionFilter, ConnectionInfo, NodeId, SessionId};
+use tokio::sync::mpsc;
+
+use super::Worker;
+use crate::{
+    connections::Connection,
+    message::{Requests, StreamCommand, ToMover, ToWorker},
+};
+
+/// Connections listed where a filter names no limit.
+pub(crate) const LISTED: usize = 1000;
+
+pub(super) async fn run(worker: Rc<Worker>, mut mailbox: mpsc::UnboundedReceiver<ToWorker>) {
+    while let Some(message) = mailbox.recv().await {
+        handle(&worker, message);
+    }
+}
+
+fn handle(worker: &Worker, message: ToWorker) {
+    match message {
+        ToWorker::Routes { pool, snapshot } => {
+            let gone = worker.pools[pool].table.install(snapshot, Instant::now());
+            worker.pools[pool].http2.forget(&gone);
+        }
+        ToWorker::Begin { pool, session, from } => begin(worker, pool, session, &from),
+        ToWorker::Stream { connection, command } => {
+            if let Some(connection) = worker.connections.get(connection) {
+                connection.command(command);
+            }
+        }
+        ToWorker::Hold { pool, session } => {
+            worker.pools[pool].table.hold(session);
+            worker.tell_if_quiet(pool, session);
+        }
+        ToWorker::Finish { pool, session, ended } => {
+            for connection in worker.connections.of_session(pool, session) {
+                connection.moving.set(false);
+            }
+            worker.pools[pool].table.finish(session, ended);
+        }
+        ToWorker::Live {
+            pool,
+            buckets,
+            answer,
+        } => {
+            let wanted = |s: SessionId| buckets.binary_search(&s.bucket()).is_ok();
+            let _ = answer.send(worker.connections.sessions(pool, wanted));
+        }
+        ToWorker::Report { answer } => {
+            let _ = answer.send(worker.report());
+        }
+        ToWorker::Connections { filter, answer } => {
+            let _ = answer.send(list(worker, &filter));
+        }
+        ToWorker::Drain => worker.start_draining(),
+        ToWorker::Close => close_all(worker),
+        ToWorker::Open { answer } => {
+            let _ = answer.send(worker.connections.len());
+        }
+    }
+}
+
+fn begin(worker: &Worker, pool: usize, session: SessionId, from: &NodeId) {
+    worker.pools[pool].table.begin(session, from);
+    let members = worker.connections.of_session(pool, session);
+    for connection in &members {
+        connection.moving.set(true);
+    }
+    let streams = members.iter().filter(|c| c.is_stream()).map(|c| c.id).collect();
+    let longest = worker.connections.longest_request(pool, session, Instant::now());
+    let count = worker.connections.requests_in_flight(pool, session);
+    let requests = Requests {
+        count,
+        longest: longest.unwrap_or_default(),
+    };
+    worker.tell(ToMover::Members {
+        pool,
+        session,
+        worker: worker.index,
+        streams,
+        requests,
+    });
+}
+
+fn close_all(worker: &Worker) {
+    for connection in worker.connections.all() {
+        if connection.is_stream() {
+            connection.command(StreamCommand::Close {
+                code: 1001,
+                reason: "server going away",
+            });
+        }
+    }
+}
+
+fn list(worker: &Worker, filter: &ConnectionFilter) -> Vec<ConnectionInfo> {
+    let wanted = |c: &Connection| {
+        filter.id.is_none_or(|id| c.id == id)
+            && filter
+                .pool
+                .as_ref()
+                .is_none_or(|p| worker.pool_names[c.pool] == *p)
+            && filter
+                .key
+                .as_ref()
+                .is_none_or(|k| c.key.borrow().as_slice() == k.as_bytes())
+            && filter
+                .node
+                .as_ref()
+                .is_none_or(|n| c.node.borrow().as_ref().is_some_and(|node| node.id == *n))
+    };
+    worker
+        .connections
+        .list(&worker.pool_names, wanted, filter.limit.unwrap_or(LISTED))
+}

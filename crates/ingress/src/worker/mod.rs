@@ -1,0 +1,276 @@
+//! One worker: a thread with a runtime, listeners, connections and counters of its own.
+//!
+//! Workers share nothing that is written per request. They hear from the mover and the API through a mailbox,
+//! and the kernel spreads new connections over their listeners (`SO_REUSEPORT`).
+
+mod accept;
+mod mailbox;
+mod report;
+mod routing;
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    rc::Rc,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::Poll,
+    time::{Duration, Instant},
+};
+
+use foreshift_placement::Keyed;
+use foreshift_wire::{ConnectionId, IngressEvent, KeySelector, Limits, PoolName};
+use std::collections::HashMap;
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, mpsc},
+    task::LocalSet,
+};
+
+pub(crate) use self::{accept::Place, mailbox::LISTED, report::heaviest};
+use crate::{
+    access::AccessLog,
+    connections::{Connection, Connections},
+    io::{Buffers, Deadline},
+    message::{StreamEvent, ToMover, ToWorker},
+    node::Node,
+    table::Table,
+};
+
+/// What all workers share. Nothing in it is touched per request.
+#[derive(Default)]
+pub(crate) struct Shared {
+    draining: AtomicBool,
+    open: AtomicUsize,
+    per_source: Mutex<HashMap<IpAddr, u32>>,
+}
+
+/// One listener as a worker sees it.
+pub(crate) struct Listener {
+    pub(crate) pool: usize,
+    pub(crate) selectors: Vec<KeySelector>,
+}
+
+impl Listener {
+    /// Whether the pool's nodes speak HTTP/2, so that requests have to be translated.
+    pub(crate) fn http2_upstream(&self, worker: &Worker) -> bool {
+        worker.pools[self.pool].config.upstream_protocol == foreshift_wire::UpstreamProtocol::H2c
+    }
+}
+
+/// One pool as a worker sees it.
+pub(crate) struct Pool {
+    pub(crate) config: Arc<foreshift_wire::Pool>,
+    pub(crate) keyed: Keyed,
+    pub(crate) table: Table,
+    pub(crate) http2: crate::http2::Upstreams,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    pub(crate) index: u16,
+    workers: u16,
+    pub(crate) limits: Limits,
+    pub(crate) pools: Vec<Pool>,
+    pub(crate) pool_names: Vec<PoolName>,
+    pub(crate) connections: Connections,
+    pub(crate) buffers: Buffers,
+    pub(crate) large_buffers: RefCell<Vec<Vec<u8>>>,
+    /// Where streams read into before they pass it on in the same poll.
+    pub(crate) scratch: RefCell<Vec<u8>>,
+    pub(crate) access: Option<AccessLog>,
+    shared: Arc<Shared>,
+    drained: Notify,
+    mover: mpsc::UnboundedSender<ToMover>,
+    next_id: Cell<u64>,
+}
+
+/// What a worker is made from; crosses to its thread.
+pub(crate) struct Options {
+    pub(crate) index: u16,
+    pub(crate) workers: u16,
+    pub(crate) limits: Limits,
+    pub(crate) pools: Vec<(Arc<foreshift_wire::Pool>, Keyed)>,
+    pub(crate) listeners: Vec<(std::net::TcpListener, usize, Vec<KeySelector>)>,
+    pub(crate) access: Option<AccessLog>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) mover: mpsc::UnboundedSender<ToMover>,
+    pub(crate) mailbox: mpsc::UnboundedReceiver<ToWorker>,
+}
+
+/// Runs a worker on the calling thread until its mailbox is closed.
+pub(crate) fn run(options: Options) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let local = LocalSet::new();
+    local.block_on(&runtime, async move {
+        let Options {
+            index,
+            workers,
+            limits,
+            pools,
+            listeners,
+            access,
+            shared,
+            mover,
+            mailbox,
+        } = options;
+        let pool_names = pools.iter().map(|(config, _)| config.name.clone()).collect();
+        let pools = pools
+            .into_iter()
+            .map(|(config, keyed)| Pool {
+                config,
+                keyed,
+                table: Table::new(),
+                http2: Default::default(),
+            })
+            .collect();
+        let worker = Rc::new(Worker {
+            index,
+            workers,
+            limits,
+            pools,
+            pool_names,
+            connections: Connections::default(),
+            buffers: Buffers::default(),
+            large_buffers: RefCell::default(),
+            scratch: RefCell::new(vec![0; 64 * 1024]),
+            access,
+            shared,
+            drained: Notify::new(),
+            mover,
+            next_id: Cell::new(u64::from(index) + 1),
+        });
+        for (socket, pool, selectors) in listeners {
+            let listener = Rc::new(Listener { pool, selectors });
+            let socket = tokio::net::TcpListener::from_std(socket)?;
+            tokio::task::spawn_local(accept::run(worker.clone(), listener, socket));
+        }
+        tokio::task::spawn_local(sweep(worker.clone()));
+        mailbox::run(worker, mailbox).await;
+        Ok(())
+    })
+}
+
+async fn sweep(worker: Rc<Worker>) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(5));
+    loop {
+        ticks.tick().await;
+        let now = Instant::now();
+        for node in worker.pools.iter().flat_map(|p| p.table.nodes().to_vec()) {
+            node.sweep_idle(now);
+        }
+    }
+}
+
+impl Worker {
+    /// A connection id that no other worker gives.
+    pub(crate) fn next_id(&self) -> ConnectionId {
+        let id = self.next_id.get();
+        self.next_id.set(id + u64::from(self.workers));
+        ConnectionId(id)
+    }
+
+    /// A graceful end is under way: answers close their connections.
+    #[inline]
+    pub(crate) fn draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// Wakes idle connections, so that they see that the worker drains.
+    fn start_draining(&self) {
+        self.shared.draining.store(true, Ordering::Relaxed);
+        self.drained.notify_waiters();
+    }
+
+    /// Ready once the worker drains.
+    pub(crate) async fn until_drained(&self) {
+        let drained = self.drained.notified();
+        if !self.draining() {
+            drained.await;
+        }
+    }
+
+    /// Waits for the client's next request. An error where the deadline passes or the worker drains.
+    pub(crate) async fn next_request(&self, stream: &TcpStream, deadline: &mut Deadline) -> io::Result<()> {
+        let mut drained = std::pin::pin!(self.drained.notified());
+        std::future::poll_fn(|cx| {
+            if let Poll::Ready(ready) = stream.poll_read_ready(cx) {
+                return Poll::Ready(ready);
+            }
+            if drained.as_mut().poll(cx).is_ready() || self.draining() || deadline.poll_passed(cx).is_ready()
+            {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// A connection ended.
+    pub(crate) fn ended(&self, connection: &Rc<Connection>) {
+        if let Some(node) = connection.node.borrow_mut().take() {
+            node.detach();
+        }
+        self.connections.remove(connection);
+    }
+
+    /// Tells the mover something. It ends only after the workers.
+    pub(crate) fn tell(&self, message: ToMover) {
+        let _ = self.mover.send(message);
+    }
+
+    /// Tells the mover what happened to a stream in a hand-over.
+    pub(crate) fn tell_stream(&self, connection: &Connection, event: StreamEvent) {
+        if let Some(session) = connection.session.get() {
+            self.tell(ToMover::Stream {
+                pool: connection.pool,
+                session,
+                connection: connection.id,
+                event,
+            });
+        }
+    }
+
+    /// Connects to a node within the pool's `connect_timeout`. A failure makes the node suspect.
+    pub(crate) async fn connect(&self, pool: &Pool, node: &Rc<Node>) -> io::Result<TcpStream> {
+        let connected = connect(node.address, pool.config.connect_timeout.get()).await;
+        if let Err(error) = &connected {
+            self.suspect(pool, node, &format!("connect to {}: {error}", node.address));
+        }
+        connected
+    }
+
+    /// A node refused or dropped a connection: others are preferred for a while, and control looks at it.
+    pub(crate) fn suspect(&self, pool: &Pool, node: &Rc<Node>, detail: &str) {
+        node.fail();
+        let now = Instant::now();
+        if !node.is_suspect(now) {
+            node.suspect(now);
+            self.tell(ToMover::Tell(IngressEvent::NodeSuspect {
+                pool: pool.config.name.clone(),
+                node: node.id.clone(),
+                detail: detail.into(),
+            }));
+        }
+    }
+}
+
+/// Connects within `timeout`.
+pub(crate) async fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
+    let stream = tokio::time::timeout(timeout, TcpStream::connect(address))
+        .await
+        .map_err(|_| {
+            io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("no connection within {timeout:?}"),
+            )
+        })??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}

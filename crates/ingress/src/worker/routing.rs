@@ -1,0 +1,119 @@
+//! Which node serves a request, and what the mover must know of requests that come and go.
+
+use std::{rc::Rc, time::Instant};
+
+use foreshift_wire::{ConnectionKind, SessionId};
+use tokio::{sync::oneshot, time};
+
+use super::{Pool, Worker};
+use crate::{
+    connections::Connection,
+    message::{StreamEvent, ToMover},
+    node::Node,
+    table::{Route, WAIT_GRACE},
+};
+
+impl Worker {
+    /// Where a request of a session goes; waits while the session is handed over. `stream`: it may open a stream
+    /// that outlives it.
+    pub(crate) async fn route(&self, pool: &Pool, session: SessionId, stream: bool) -> Option<Rc<Node>> {
+        match pool.table.route(session, stream, Instant::now()) {
+            Route::To(node) => Some(node),
+            Route::Nowhere => None,
+            Route::Wait(wait, ask) => self.route_later(pool, session, stream, wait, ask).await,
+        }
+    }
+
+    async fn route_later(
+        &self,
+        pool: &Pool,
+        session: SessionId,
+        stream: bool,
+        mut wait: oneshot::Receiver<()>,
+        mut ask: bool,
+    ) -> Option<Rc<Node>> {
+        let until = time::Instant::now() + pool.config.migration_deadline.get() + WAIT_GRACE;
+        loop {
+            if ask {
+                self.tell(ToMover::Wanted {
+                    pool: self.index_of(pool),
+                    session,
+                });
+            }
+            // An error is as good as an answer: either says that the gate moved on.
+            if time::timeout_at(until, wait).await.is_err() {
+                return None;
+            }
+            match pool.table.route(session, stream, Instant::now()) {
+                Route::To(node) => return Some(node),
+                Route::Nowhere => return None,
+                Route::Wait(again, asks) => (wait, ask) = (again, asks),
+            }
+        }
+    }
+
+    fn index_of(&self, pool: &Pool) -> usize {
+        self.pools.iter().position(|p| std::ptr::eq(p, pool)).unwrap_or(0)
+    }
+
+    /// The connection is served by `node` from now on.
+    #[inline]
+    pub(crate) fn serve_by(&self, connection: &Connection, node: &Rc<Node>) {
+        let mut current = connection.node.borrow_mut();
+        if current.as_ref().is_some_and(|c| Rc::ptr_eq(c, node)) {
+            return;
+        }
+        if let Some(old) = current.replace(node.clone()) {
+            old.detach();
+        }
+        node.attach();
+    }
+
+    /// A request of the connection was answered.
+    #[inline]
+    pub(crate) fn request_done(&self, pool: &Pool, connection: &Rc<Connection>, session: SessionId) {
+        connection.busy_since.set(None);
+        if pool.table.is_held(session) && !connection.is_stream() {
+            self.tell_if_quiet(connection.pool, session);
+        }
+    }
+
+    /// A request became a stream.
+    pub(crate) fn became_stream(&self, pool: &Pool, connection: &Rc<Connection>, kind: ConnectionKind) {
+        connection.kind.set(kind);
+        let Some(session) = connection.session.get() else {
+            return;
+        };
+        if pool.table.in_transit(session) {
+            connection.moving.set(true);
+            let (pool, worker) = (connection.pool, self.index);
+            self.tell(ToMover::Joined {
+                pool,
+                session,
+                worker,
+                connection: connection.id,
+            });
+        }
+        if pool.table.is_held(session) {
+            self.tell_if_quiet(connection.pool, session);
+        }
+    }
+
+    /// A stream ended; where it is being handed over, the mover must not wait for it.
+    pub(crate) fn stream_left(&self, connection: &Connection) {
+        if connection.moving.get() {
+            self.tell_stream(connection, StreamEvent::Left);
+        }
+    }
+
+    /// Tells the mover where no request of a session is being answered.
+    pub(crate) fn tell_if_quiet(&self, pool: usize, session: SessionId) {
+        if self.connections.requests_in_flight(pool, session) == 0 {
+            self.tell(ToMover::Quiet {
+                pool,
+                session,
+                worker: self.index,
+            });
+        }
+    }
+}

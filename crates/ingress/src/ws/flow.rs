@@ -1,0 +1,68 @@
+//! One direction of a WebSocket: where its frames stand, and what could not be written yet.
+
+use std::io;
+
+use tokio::net::TcpStream;
+
+use super::frame::FrameTracker;
+
+pub(super) struct Flow {
+    pub(super) tracker: FrameTracker,
+    unsent: Vec<u8>,
+    sent: usize,
+}
+
+impl Flow {
+    pub(super) fn new(tracker: FrameTracker) -> Self {
+        Self {
+            tracker,
+            unsent: Vec::new(),
+            sent: 0,
+        }
+    }
+
+    /// Everything was written.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.sent == self.unsent.len()
+    }
+
+    /// Writes what is kept. False where the other side takes no more now.
+    pub(super) fn flush(&mut self, to: &TcpStream) -> io::Result<bool> {
+        while !self.is_flushed() {
+            match to.try_write(&self.unsent[self.sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => self.sent += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(e) => return Err(e),
+            }
+        }
+        self.discard();
+        Ok(true)
+    }
+
+    /// Writes `bytes` behind what is kept; keeps what the other side does not take. Errors show at the next flush.
+    pub(super) fn send(&mut self, to: &TcpStream, bytes: &[u8]) {
+        let written = if self.is_flushed() {
+            to.try_write(bytes).unwrap_or(0)
+        } else {
+            0
+        };
+        self.keep(&bytes[written..]);
+    }
+
+    /// Keeps `bytes` to be written behind the rest.
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        self.unsent.extend_from_slice(bytes);
+    }
+
+    /// Forgets what is kept, and its memory.
+    pub(super) fn discard(&mut self) {
+        self.unsent = Vec::new();
+        self.sent = 0;
+    }
+
+    /// What is kept.
+    pub(super) fn unsent(&self) -> &[u8] {
+        &self.unsent[self.sent..]
+    }
+}

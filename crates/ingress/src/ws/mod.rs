@@ -1,0 +1,16 @@
+//! WebSockets: relayed frame by frame, switched to another node between two messages.
+//!
+//! An idle pair holds no buffer: bytes are read into the worker's scratch space and written out in the same
+//! poll; only what the other side does not take at once is kept.
+
+pub(crate) mod extensions;
+mod failover;
+mod flow;
+mod frame;
+mod handshake;
+mod moving;
+mod pair;
+mod sieve;
+
+pub(crate) use handshake::{Handshake, Handshaken};
+pub(crate) use pair::Pair;

@@ -1,0 +1,394 @@
+//! A pair that is handed over to another node.
+//!
+//! The mover decides when (`foreshift_migration::Handover`); this carries it out for one WebSocket: hold the
+//! client's input from a message boundary on, learn from a ping's pong that the old node has nothing left to
+//! say, shake hands with the new node, let the input flow there. What the old node still says comes first.
+
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use tokio::net::TcpStream;
+
+use super::{
+    frame::{CLOSE, FrameTracker, Opcode, PING, PONG, Sender, Step, close_payload, write_control},
+    pair::{End, Pair, violated},
+    sieve::{Piece, Sieve},
+};
+use crate::{
+    connections::micros_since,
+    io::Deadline,
+    message::{Reached, StreamCommand, StreamEvent},
+    node::Node,
+};
+
+/// How the client's input is treated.
+pub(super) enum Input {
+    Flowing,
+    /// Until the next message boundary.
+    Pausing,
+    Held(Box<Held>),
+}
+
+/// The client's input while it is held.
+pub(super) struct Held {
+    pub(super) bytes: Vec<u8>,
+    sieve: Sieve,
+    since: Instant,
+    /// Data messages that the client had sent when the hold began.
+    messages: u64,
+    /// The message under way was cut by a node's death: its rest is dropped.
+    skipping: bool,
+}
+
+impl Held {
+    fn new(tracker: &FrameTracker) -> Self {
+        Self {
+            bytes: Vec::new(),
+            sieve: Sieve::new(tracker),
+            since: Instant::now(),
+            messages: tracker.messages(),
+            skipping: !tracker.at_message_boundary(),
+        }
+    }
+
+    /// Data messages that the client had sent when the hold began.
+    pub(super) fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// Everything held, in its order.
+    pub(super) fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = self.bytes;
+        bytes.extend(self.sieve.into_partial());
+        bytes
+    }
+}
+
+/// A hand-over under way.
+pub(super) struct Moving {
+    to: Rc<Node>,
+    socket: Option<TcpStream>,
+    /// The new node's connection after the handshake, and what it has said.
+    opened: Option<(TcpStream, Vec<u8>)>,
+    /// Payload of the ping whose pong is awaited.
+    barrier: Option<[u8; 12]>,
+}
+
+/// The old node's connection after the switch: it may have something left to say.
+pub(super) struct Retiring {
+    pub(super) node: TcpStream,
+    pub(super) deadline: Deadline,
+    /// What the new node said behind its handshake.
+    behind: Vec<u8>,
+}
+
+/// How long the old node may take to answer the farewell.
+const FAREWELL: Duration = Duration::from_secs(1);
+
+impl Pair {
+    pub(super) fn obey(&mut self, command: StreamCommand) -> Result<(), End> {
+        match command {
+            StreamCommand::Connect { to } => self.begin_move(&to),
+            StreamCommand::Pause => self.pause(),
+            StreamCommand::Barrier => self.send_barrier(),
+            StreamCommand::Open => self.open(),
+            StreamCommand::Switch => return self.switch(),
+            StreamCommand::Stay => return self.stay(),
+            StreamCommand::Close { code, reason } => return Err(End::Close { code, reason }),
+            StreamCommand::Reached(attempt, reached) if attempt == self.attempt => {
+                return self.reached(reached);
+            }
+            StreamCommand::Reached(..) => {}
+        }
+        Ok(())
+    }
+
+    fn tell(&self, event: StreamEvent) {
+        self.worker.tell_stream(&self.connection, event);
+    }
+
+    fn begin_move(&mut self, to: &foreshift_wire::NodeId) {
+        if self.retiring.is_some() {
+            return self.tell(StreamEvent::ConnectFailed(
+                "the last hand-over has not ended".into(),
+            ));
+        }
+        if self.node_dead {
+            return self.tell(StreamEvent::OldNodeLost);
+        }
+        let Some(to) = self.pool().table.node(to) else {
+            return self.tell(StreamEvent::ConnectFailed(format!("node {to} is not known")));
+        };
+        self.attempt += 1;
+        self.moving = Some(Box::new(Moving {
+            to: to.clone(),
+            socket: None,
+            opened: None,
+            barrier: None,
+        }));
+        let (worker, connection, attempt) = (self.worker.clone(), self.connection.clone(), self.attempt);
+        tokio::task::spawn_local(async move {
+            let pool = &worker.pools[connection.pool];
+            let connected = worker.connect(pool, &to).await.map_err(|e| e.to_string());
+            connection.command(StreamCommand::Reached(attempt, Reached::Connected(connected)));
+        });
+    }
+
+    fn reached(&mut self, reached: Reached) -> Result<(), End> {
+        match (reached, &mut self.moving) {
+            (Reached::Connected(Ok(socket)), Some(moving)) => {
+                moving.socket = Some(socket);
+                self.tell(StreamEvent::Connected);
+            }
+            (Reached::Connected(Err(why)), Some(_)) => self.tell(StreamEvent::ConnectFailed(why)),
+            (Reached::Opened(Ok(opened)), Some(moving)) => {
+                moving.opened = Some(opened);
+                self.tell(StreamEvent::Opened);
+            }
+            (Reached::Opened(Err(why)), Some(_)) => self.tell(StreamEvent::OpenFailed(why)),
+            (Reached::FailedOver(taken), _) => return self.failed_over(taken),
+            (Reached::Connected(_) | Reached::Opened(_) | Reached::Resumed(_) | Reached::TakenOver(_), _) => {
+            }
+        }
+        Ok(())
+    }
+
+    fn pause(&mut self) {
+        if self.moving.is_none() || !matches!(self.input, Input::Flowing) {
+            return;
+        }
+        self.input = Input::Pausing;
+        if self.up.tracker.at_message_boundary() {
+            self.paused();
+        }
+    }
+
+    fn paused(&mut self) {
+        self.input = Input::Held(Box::new(Held::new(&self.up.tracker)));
+        self.tell(StreamEvent::Paused {
+            messages: self.up.tracker.messages() - self.messages_before,
+        });
+    }
+
+    /// Holds the input from now on, wherever it stands; the rest of a message under way will be dropped.
+    pub(super) fn hold_at_once(&mut self) {
+        if !matches!(self.input, Input::Held(_)) {
+            self.input = Input::Held(Box::new(Held::new(&self.up.tracker)));
+        }
+    }
+
+    /// Passes input to the boundary, holds what is behind it.
+    pub(super) fn until_boundary(&mut self, bytes: &[u8]) -> Result<(), End> {
+        let before = self.up.tracker.messages();
+        let mut at = 0;
+        while at < bytes.len() {
+            let (used, step) = self.up.tracker.next(&bytes[at..]).map_err(violated)?;
+            at += used;
+            if step != Step::Inside && self.up.tracker.at_message_boundary() {
+                self.pass_up(&bytes[..at], self.up.tracker.messages() - before);
+                self.paused();
+                return self.hold(&bytes[at..]);
+            }
+        }
+        self.pass_up(bytes, self.up.tracker.messages() - before);
+        Ok(())
+    }
+
+    /// Keeps input back; answers pings, passes pongs.
+    pub(super) fn hold(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        let Input::Held(held) = &mut self.input else {
+            return Ok(());
+        };
+        let was_skipping = held.skipping;
+        while !bytes.is_empty() {
+            let wanted = |o| matches!(o, Opcode::Ping | Opcode::Pong);
+            let (used, piece) = held
+                .sieve
+                .next(&mut self.up.tracker, bytes, wanted)
+                .map_err(violated)?;
+            bytes = &bytes[used..];
+            match piece {
+                Piece::Pass(_) if held.skipping => {
+                    held.skipping = !self.up.tracker.at_message_boundary();
+                    held.messages = self.up.tracker.messages();
+                }
+                Piece::Pass(part) => held.bytes.extend_from_slice(part),
+                Piece::Taken => {}
+                Piece::Frame(Opcode::Ping, payload, _) => {
+                    write_control(&mut self.aside, Sender::Client, PONG, &payload);
+                }
+                Piece::Frame(_, _, raw) if !self.node_dead => self.up.keep(&raw),
+                Piece::Frame(..) => {}
+            }
+        }
+        let skipped = was_skipping && !held.skipping;
+        if self.down.tracker.at_frame_boundary() {
+            self.say_aside();
+        }
+        if skipped && !self.node_dead && self.moving.is_none() {
+            self.release();
+        }
+        Ok(())
+    }
+
+    /// Lets what was held flow to the node of now. Returns for how many microseconds it was held.
+    pub(super) fn release(&mut self) -> u64 {
+        let Input::Held(held) = std::mem::replace(&mut self.input, Input::Flowing) else {
+            return 0;
+        };
+        let pause_us = micros_since(held.since, Instant::now());
+        if held.skipping {
+            // The rest of a message that a node's death has cut is still to come; it is released behind that.
+            self.input = Input::Held(held);
+            return pause_us;
+        }
+        let messages = self.up.tracker.messages() - held.messages;
+        let bytes = held.into_bytes();
+        self.up.send(&self.node, &bytes);
+        self.count(messages, bytes.len());
+        pause_us
+    }
+
+    fn send_barrier(&mut self) {
+        let Some(moving) = &mut self.moving else { return };
+        let mut payload = *b"fs-b\0\0\0\0\0\0\0\0";
+        payload[4..].copy_from_slice(&rand::random::<[u8; 8]>());
+        moving.barrier = Some(payload);
+        let mut ping = Vec::new();
+        write_control(&mut ping, Sender::Node, PING, &payload);
+        self.sieve = Some(Box::new(Sieve::new(&self.down.tracker)));
+        self.up.send(&self.node, &ping);
+    }
+
+    /// Whether a pong from the node is the one that was awaited, and not the client's.
+    pub(super) fn barrier_passed(&mut self, payload: &[u8]) -> bool {
+        let Some(moving) = &mut self.moving else {
+            return false;
+        };
+        if moving.barrier.is_none_or(|barrier| barrier != payload) {
+            return false;
+        }
+        moving.barrier = None;
+        self.sieve = None;
+        self.tell(StreamEvent::Drained);
+        true
+    }
+
+    fn open(&mut self) {
+        let Some(moving) = &mut self.moving else { return };
+        let Some(socket) = moving.socket.take() else {
+            return self.tell(StreamEvent::OpenFailed("not connected".into()));
+        };
+        let Some(session) = self.connection.session.get() else {
+            return;
+        };
+        let from = self.node_of_now().map(|n| n.id.to_string()).unwrap_or_default();
+        let handshake = self.handshake.clone();
+        let within = self.pool().config.migration_deadline.get();
+        let (connection, attempt) = (self.connection.clone(), self.attempt);
+        tokio::task::spawn_local(async move {
+            let session = session.to_string();
+            let fields = [
+                ("Foreshift-Resume", &*session),
+                ("Foreshift-Migrated-From", &*from),
+            ];
+            let opened = handshake
+                .repeat(&socket, &fields, within)
+                .await
+                .map(|behind| (socket, behind));
+            connection.command(StreamCommand::Reached(attempt, Reached::Opened(opened)));
+        });
+    }
+
+    /// The new node serves from now on.
+    fn switch(&mut self) -> Result<(), End> {
+        let Some(moving) = self.moving.take() else {
+            return Ok(());
+        };
+        let Some((socket, behind)) = moving.opened else {
+            return self.stay();
+        };
+        let old = std::mem::replace(&mut self.node, socket);
+        let old_is_dead = std::mem::replace(&mut self.node_dead, false);
+        self.up.discard(); // pongs for the old node, at most
+        self.worker.serve_by(&self.connection, &moving.to);
+        self.connection.switches.set(self.connection.switches.get() + 1);
+        if let Input::Held(held) = &self.input {
+            self.messages_before = held.messages;
+        }
+        let pause_us = self.release();
+        self.tell(StreamEvent::Switched { pause_us });
+        let mut farewell = Vec::new();
+        write_control(
+            &mut farewell,
+            Sender::Node,
+            CLOSE,
+            &close_payload(1000, "moved to another node"),
+        );
+        let _ = old.try_write(&farewell);
+        let mut deadline = Deadline::default();
+        deadline.after(FAREWELL);
+        self.sieve = Some(Box::new(Sieve::new(&self.down.tracker)));
+        self.retiring = Some(Box::new(Retiring {
+            node: old,
+            deadline,
+            behind,
+        }));
+        if old_is_dead { self.retire() } else { Ok(()) }
+    }
+
+    /// The old node has said everything: the new one is heard from now on.
+    pub(super) fn retire(&mut self) -> Result<(), End> {
+        let Some(retiring) = self.retiring.take() else {
+            return Ok(());
+        };
+        self.sieve = None;
+        if !self.down.tracker.at_message_boundary() {
+            // Half a message of the old node cannot be followed by a message of the new one.
+            return Err(End::Close {
+                code: 1012,
+                reason: "node lost within a message",
+            });
+        }
+        tokio::task::spawn_local(crate::io::linger(retiring.node));
+        self.down.tracker = self.down.tracker.anew();
+        self.node_sent(&retiring.behind)
+    }
+
+    /// The old node serves on.
+    fn stay(&mut self) -> Result<(), End> {
+        self.attempt += 1;
+        if self.moving.take().is_none() {
+            return Ok(());
+        }
+        if self.node_dead {
+            return self.fail_over();
+        }
+        self.release();
+        Ok(())
+    }
+
+    /// Ends this pair's part in a hand-over, because it is about to end altogether.
+    pub(super) fn stop_moving(&mut self) {
+        if self.moving.take().is_some() {
+            self.attempt += 1;
+            self.tell(StreamEvent::Left);
+            self.release();
+        }
+    }
+
+    /// The connection to the node broke.
+    pub(super) fn node_lost(&mut self) -> Result<(), End> {
+        self.node_dead = true;
+        self.up.discard();
+        self.hold_at_once();
+        self.retiring = None;
+        if self.moving.is_some() {
+            self.tell(StreamEvent::OldNodeLost);
+            return Ok(());
+        }
+        self.fail_over()
+    }
+}

@@ -1,0 +1,433 @@
+//! A client's WebSocket and the node's, with frames passing between them.
+
+use std::{
+    future::poll_fn,
+    io,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use tokio::net::TcpStream;
+
+use super::{
+    flow::Flow,
+    frame::{CLOSE, FrameTracker, Opcode, Sender, Step, Violation, close_payload, write_control},
+    handshake::{Handshake, Handshaken},
+    moving::{Input, Moving, Retiring},
+    sieve::{Piece, Sieve},
+};
+use crate::{
+    connections::{Connection, Delta},
+    io::{Deadline, linger, write_all},
+    node::Node,
+    worker::{Place, Pool, Worker},
+};
+
+/// How a pair ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The client is gone; what it sent still goes to the node.
+    ClientGone,
+    /// The node closed as it should; what it sent still goes to the client.
+    NodeClosed,
+    /// One side broke the protocol, or the node is lost: the client is told with a close frame.
+    Close { code: u16, reason: &'static str },
+}
+
+/// One WebSocket.
+pub(crate) struct Pair {
+    pub(super) worker: Rc<Worker>,
+    pub(super) connection: Rc<Connection>,
+    pub(super) handshake: Handshake,
+    pub(super) client: TcpStream,
+    pub(super) node: TcpStream,
+    /// The connection to the node is broken; nothing is read from or written to it.
+    pub(super) node_dead: bool,
+    /// The node sent a close frame.
+    closed: bool,
+    pub(super) up: Flow,
+    pub(super) down: Flow,
+    pub(super) input: Input,
+    /// Data messages that the client had sent when the node of now took over.
+    pub(super) messages_before: u64,
+    /// Takes barrier pongs and farewells out of what a node sends, while one is expected.
+    pub(super) sieve: Option<Box<Sieve>>,
+    /// Frames of our own for the client, to be put in at the next frame boundary.
+    pub(super) aside: Vec<u8>,
+    pub(super) moving: Option<Box<Moving>>,
+    pub(super) retiring: Option<Box<Retiring>>,
+    pub(super) attempt: u32,
+    _place: Place,
+}
+
+impl Pair {
+    /// Relays between a client and the node that accepted its handshake, in a task of its own. `from_client`: what
+    /// the client sent behind its handshake.
+    pub(crate) fn start(
+        worker: Rc<Worker>,
+        client: TcpStream,
+        connection: Rc<Connection>,
+        from_client: &[u8],
+        handshaken: Handshaken,
+        place: Place,
+    ) {
+        let Handshaken {
+            handshake,
+            behind,
+            stream,
+        } = handshaken;
+        let Some(node) = stream else {
+            return worker.ended(&connection);
+        };
+        let compressed = handshake.extensions.is_some();
+        let message_max = worker.limits.message_bytes;
+        let mut pair = Box::new(Self {
+            worker,
+            connection,
+            handshake,
+            client,
+            node,
+            node_dead: false,
+            closed: false,
+            up: Flow::new(FrameTracker::new(Sender::Client, compressed, message_max)),
+            down: Flow::new(FrameTracker::new(Sender::Node, compressed, 0)),
+            input: Input::Flowing,
+            messages_before: 0,
+            sieve: None,
+            aside: Vec::new(),
+            moving: None,
+            retiring: None,
+            attempt: 0,
+            _place: place,
+        });
+        let begun = pair
+            .client_sent(from_client)
+            .and_then(|()| pair.node_sent(&behind));
+        tokio::task::spawn_local(async move {
+            let end = match begun {
+                Ok(()) => poll_fn(|cx| pair.poll(cx)).await,
+                Err(end) => end,
+            };
+            pair.finish(end).await;
+        });
+    }
+
+    pub(super) fn pool(&self) -> &Pool {
+        &self.worker.pools[self.connection.pool]
+    }
+
+    pub(super) fn node_of_now(&self) -> Option<Rc<Node>> {
+        self.connection.node.borrow().clone()
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.connection.listen(cx.waker());
+        while let Some(command) = self.connection.next_command() {
+            if let Err(end) = self.obey(command) {
+                return Poll::Ready(end);
+            }
+        }
+        if let Poll::Ready(end) = self.poll_up(cx) {
+            return Poll::Ready(end);
+        }
+        if let Poll::Ready(end) = self.poll_down(cx) {
+            return Poll::Ready(end);
+        }
+        Poll::Pending
+    }
+
+    /// Client to node.
+    fn poll_up(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            while !self.node_dead && !self.up.is_flushed() {
+                match self.up.flush(&self.node) {
+                    Ok(true) => break,
+                    Ok(false) => {
+                        // Pending: the node is slow, so the client waits too.
+                        let _ = ready!(self.node.poll_write_ready(cx));
+                    }
+                    Err(_) => {
+                        if let Err(end) = self.node_lost() {
+                            return Poll::Ready(end);
+                        }
+                    }
+                }
+            }
+            if !self.takes_input() {
+                return Poll::Pending;
+            }
+            if ready!(self.client.poll_read_ready(cx)).is_err() {
+                return Poll::Ready(End::ClientGone);
+            }
+            let worker = self.worker.clone();
+            let mut scratch = worker.scratch.borrow_mut();
+            match self.client.try_read(&mut scratch) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(0) | Err(_) => return Poll::Ready(End::ClientGone),
+                Ok(n) => {
+                    if let Err(end) = self.client_sent(&scratch[..n]) {
+                        return Poll::Ready(end);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Node to client.
+    fn poll_down(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        loop {
+            while !self.down.is_flushed() {
+                match self.down.flush(&self.client) {
+                    Ok(true) => break,
+                    Ok(false) => {
+                        if ready!(self.client.poll_write_ready(cx)).is_err() {
+                            return Poll::Ready(End::ClientGone);
+                        }
+                    }
+                    Err(_) => return Poll::Ready(End::ClientGone),
+                }
+            }
+            if let Some(retiring) = &mut self.retiring
+                && retiring.deadline.poll_passed(cx).is_ready()
+                && let Err(end) = self.retire()
+            {
+                return Poll::Ready(end);
+            }
+            let source = match &self.retiring {
+                Some(retiring) => &retiring.node,
+                None if self.node_dead => return Poll::Pending,
+                None => &self.node,
+            };
+            let readable = ready!(source.poll_read_ready(cx));
+            let worker = self.worker.clone();
+            let mut scratch = worker.scratch.borrow_mut();
+            match readable.and_then(|()| source.try_read(&mut scratch)) {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+                Ok(n) if n > 0 => {
+                    if let Err(end) = self.node_sent(&scratch[..n]) {
+                        return Poll::Ready(end);
+                    }
+                }
+                _ => {
+                    drop(scratch);
+                    if let Err(end) = self.node_ended() {
+                        return Poll::Ready(end);
+                    }
+                }
+            }
+        }
+    }
+
+    fn node_ended(&mut self) -> Result<(), End> {
+        if self.retiring.is_some() {
+            return self.retire();
+        }
+        if self.closed {
+            return Err(End::NodeClosed);
+        }
+        self.node_lost()
+    }
+
+    /// Whether more is read from the client: not while the node is slow, nor while enough is held.
+    fn takes_input(&self) -> bool {
+        match &self.input {
+            Input::Held(held) => held.bytes.len() < self.worker.limits.pause_buffer_bytes as usize,
+            Input::Flowing | Input::Pausing => self.up.is_flushed(),
+        }
+    }
+
+    pub(super) fn client_sent(&mut self, bytes: &[u8]) -> Result<(), End> {
+        match self.input {
+            Input::Flowing => {
+                let before = self.up.tracker.messages();
+                let mut at = 0;
+                while at < bytes.len() {
+                    match self.up.tracker.next(&bytes[at..]) {
+                        Ok((used, _)) => at += used,
+                        Err(violation) => return Err(violated(violation)),
+                    }
+                }
+                self.pass_up(bytes, self.up.tracker.messages() - before);
+                Ok(())
+            }
+            Input::Pausing => self.until_boundary(bytes),
+            Input::Held(_) => self.hold(bytes),
+        }
+    }
+
+    pub(super) fn pass_up(&mut self, bytes: &[u8], messages: u64) {
+        self.up.send(&self.node, bytes);
+        self.count(messages, bytes.len());
+    }
+
+    pub(super) fn count(&self, messages: u64, bytes: usize) {
+        if let Some(node) = &*self.connection.node.borrow() {
+            node.pass(messages, bytes as u64);
+        }
+        let delta = Delta {
+            requests: messages as u32,
+            bytes: bytes as u64,
+            busy_us: 0,
+        };
+        self.worker.connections.count(&self.connection, delta);
+    }
+
+    pub(super) fn node_sent(&mut self, bytes: &[u8]) -> Result<(), End> {
+        if self.sieve.is_some() || !self.aside.is_empty() {
+            return self.sift(bytes);
+        }
+        let mut at = 0;
+        while at < bytes.len() {
+            match self.down.tracker.next(&bytes[at..]) {
+                Ok((used, step)) => {
+                    at += used;
+                    if step == Step::FrameEnd(Opcode::Close) {
+                        self.node_says_goodbye();
+                    }
+                }
+                Err(_) => return Err(BROKEN_NODE),
+            }
+        }
+        self.down.send(&self.client, bytes);
+        self.count(0, bytes.len());
+        Ok(())
+    }
+
+    /// As [`Self::node_sent`], frame by frame: takes out what is not meant for the client, puts in what we say.
+    fn sift(&mut self, mut bytes: &[u8]) -> Result<(), End> {
+        self.count(0, bytes.len());
+        while !bytes.is_empty() {
+            if self.down.tracker.at_frame_boundary() {
+                self.say_aside();
+            }
+            let Some(mut sieve) = self.sieve.take() else {
+                // What was expected came; the rest passes as usual.
+                match self.down.tracker.next(bytes) {
+                    Ok((used, step)) => {
+                        self.down.keep(&bytes[..used]);
+                        bytes = &bytes[used..];
+                        if step == Step::FrameEnd(Opcode::Close) {
+                            self.node_says_goodbye();
+                        }
+                    }
+                    Err(_) => return Err(BROKEN_NODE),
+                }
+                continue;
+            };
+            let retiring = self.retiring.is_some();
+            let wanted = |o| o == Opcode::Pong || (retiring && o == Opcode::Close);
+            let (used, piece) = sieve
+                .next(&mut self.down.tracker, bytes, wanted)
+                .map_err(|_| BROKEN_NODE)?;
+            if self.moving.is_some() || retiring || !self.down.tracker.at_frame_boundary() {
+                self.sieve = Some(sieve);
+            }
+            bytes = &bytes[used..];
+            match piece {
+                Piece::Pass(part) => {
+                    let ends_with_close = self.down.tracker.at_frame_boundary()
+                        && self.down.tracker.last_opcode() == Opcode::Close;
+                    self.down.keep(part);
+                    if ends_with_close {
+                        self.node_says_goodbye();
+                    }
+                }
+                Piece::Taken => {}
+                Piece::Frame(Opcode::Close, ..) => self.retire()?,
+                Piece::Frame(_, payload, raw) => {
+                    if !self.barrier_passed(&payload) {
+                        self.down.keep(&raw);
+                    }
+                }
+            }
+        }
+        if self.down.tracker.at_frame_boundary() {
+            self.say_aside();
+        }
+        Ok(())
+    }
+
+    fn node_says_goodbye(&mut self) {
+        self.closed = true;
+        self.stop_moving();
+    }
+
+    /// Puts our own frames for the client in; only between two frames.
+    pub(super) fn say_aside(&mut self) {
+        if !self.aside.is_empty() {
+            let aside = std::mem::take(&mut self.aside);
+            self.down.keep(&aside);
+        }
+    }
+
+    async fn finish(mut self: Box<Self>, end: End) {
+        self.worker.stream_left(&self.connection);
+        self.worker.ended(&self.connection);
+        let mut deadline = Deadline::default();
+        deadline.after(Duration::from_secs(5));
+        match end {
+            End::ClientGone => {
+                if let Input::Held(held) = std::mem::replace(&mut self.input, Input::Flowing) {
+                    self.up.keep(&held.into_bytes());
+                }
+                if !self.node_dead
+                    && write_all(&self.node, self.up.unsent(), &mut deadline)
+                        .await
+                        .is_ok()
+                {
+                    linger(self.node).await;
+                }
+            }
+            End::NodeClosed => {
+                if write_all(&self.client, self.down.unsent(), &mut deadline)
+                    .await
+                    .is_ok()
+                {
+                    linger(self.client).await;
+                }
+            }
+            End::Close { code, reason } => {
+                if self.down.tracker.at_frame_boundary() {
+                    let mut frame = Vec::new();
+                    write_control(&mut frame, Sender::Client, CLOSE, &close_payload(code, reason));
+                    self.down.keep(&frame);
+                }
+                if !self.node_dead && self.up.tracker.at_frame_boundary() {
+                    let mut frame = Vec::new();
+                    write_control(
+                        &mut frame,
+                        Sender::Node,
+                        CLOSE,
+                        &close_payload(1001, "client is leaving"),
+                    );
+                    self.up.keep(&frame);
+                    let _ = write_all(&self.node, self.up.unsent(), &mut deadline).await;
+                }
+                if write_all(&self.client, self.down.unsent(), &mut deadline)
+                    .await
+                    .is_ok()
+                {
+                    linger(self.client).await;
+                }
+            }
+        }
+    }
+}
+
+/// The node sent what is no WebSocket frame.
+pub(super) const BROKEN_NODE: End = End::Close {
+    code: 1014,
+    reason: "bad gateway",
+};
+
+pub(super) fn violated(violation: Violation) -> End {
+    let reason = match violation.close_code() {
+        1009 => "message too big",
+        _ => "protocol error",
+    };
+    End::Close {
+        code: violation.close_code(),
+        reason,
+    }
+}
