@@ -193,7 +193,7 @@ impl PoolState {
             match record.spec.address.parse() {
                 Ok(address) => drop(self.addresses.insert(record.spec.id.clone(), address)),
                 Err(_) => {
-                    tracing::error!(node = %record.spec.id, address = record.spec.address, "not an address and port")
+                    tracing::error!(node = %record.spec.id, address = record.spec.address, "not an address and port");
                 }
             }
             self.nodes.insert(record.spec.id.clone(), record);
