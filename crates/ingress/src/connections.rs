@@ -5,7 +5,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::VecDeque,
+    collections::{HashMap, VecDeque, hash_map::Entry},
     net::SocketAddr,
     rc::Rc,
     task::Waker,
@@ -14,7 +14,6 @@ use std::{
 
 use foreshift_wire::{ConnectionId, ConnectionInfo, ConnectionKind, SessionId};
 use smallvec::SmallVec;
-use std::collections::HashMap;
 
 use crate::{key::Key, message::StreamCommand, node::Node};
 
@@ -110,6 +109,8 @@ pub(crate) struct Connections {
     by_id: RefCell<HashMap<u64, Rc<Connection>>>,
     by_session: RefCell<HashMap<(usize, SessionId), Members>>,
     touched: RefCell<Vec<Rc<Connection>>>,
+    /// Open streams by pool and bucket.
+    streams: RefCell<HashMap<(usize, u16), u32>>,
 }
 
 impl Connections {
@@ -160,8 +161,50 @@ impl Connections {
             .push(connection.clone());
     }
 
+    /// Tells what is spoken on a connection from now on.
+    pub(crate) fn set_kind(&self, connection: &Connection, kind: ConnectionKind) {
+        let was_stream = connection.is_stream();
+        connection.kind.set(kind);
+        let Some(session) = connection.session.get() else {
+            return;
+        };
+        let place = (connection.pool, session.bucket());
+        let mut streams = self.streams.borrow_mut();
+        match (was_stream, connection.is_stream()) {
+            (false, true) => *streams.entry(place).or_default() += 1,
+            (true, false) => {
+                if let Entry::Occupied(mut entry) = streams.entry(place) {
+                    *entry.get_mut() -= 1;
+                    if *entry.get() == 0 {
+                        entry.remove();
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Open streams of a pool, by bucket.
+    pub(crate) fn streams_by_bucket(&self, pool: usize) -> Vec<(u16, u32)> {
+        let streams = self.streams.borrow();
+        streams
+            .iter()
+            .filter(|((p, _), _)| *p == pool)
+            .map(|((_, bucket), n)| (*bucket, *n))
+            .collect()
+    }
+
+    /// Open streams of a session.
+    pub(crate) fn streams_of(&self, pool: usize, session: SessionId) -> u32 {
+        let sessions = self.by_session.borrow();
+        sessions
+            .get(&(pool, session))
+            .map_or(0, |m| m.iter().filter(|c| c.is_stream()).count() as u32)
+    }
+
     /// Forgets a connection that ended.
     pub(crate) fn remove(&self, connection: &Rc<Connection>) {
+        self.set_kind(connection, ConnectionKind::Http1);
         self.leave_session(connection);
         self.by_id.borrow_mut().remove(&connection.id.0);
     }
@@ -171,9 +214,7 @@ impl Connections {
             return;
         };
         let mut sessions = self.by_session.borrow_mut();
-        if let std::collections::hash_map::Entry::Occupied(mut entry) =
-            sessions.entry((connection.pool, session))
-        {
+        if let Entry::Occupied(mut entry) = sessions.entry((connection.pool, session)) {
             entry.get_mut().retain(|other| other.id != connection.id);
             if entry.get().is_empty() {
                 entry.remove();

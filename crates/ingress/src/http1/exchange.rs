@@ -207,7 +207,7 @@ impl Exchange<'_> {
         let (worker, connection) = (self.worker, self.connection);
         let events = sse::EventStream::new(worker, connection, self.client, node, self.head_bytes, framing);
         let ended = events.run(first).await;
-        connection.kind.set(ConnectionKind::Http1);
+        worker.connections.set_kind(connection, ConnectionKind::Http1);
         let (status, bytes) = match ended {
             sse::Ended::Whole { bytes } => (200, bytes),
             sse::Ended::Broken { by_node: true } => (502, 0),

@@ -13,13 +13,13 @@ pub(crate) const KEYS_MAX: usize = 512;
 
 struct KeySum {
     delta: Delta,
-    open: u32,
     key: String,
     node: NodeId,
 }
 
 #[derive(Default)]
 struct Gathered {
+    /// With open streams.
     buckets: HashMap<u16, (Delta, u32)>,
     keys: HashMap<SessionId, KeySum>,
 }
@@ -27,7 +27,9 @@ struct Gathered {
 impl Worker {
     /// One element a pool. Exact: only connections that counted something since the last report are visited.
     pub(super) fn report(&self) -> Vec<PoolReport> {
-        let mut gathered: Vec<Gathered> = self.pools.iter().map(|_| Gathered::default()).collect();
+        let mut gathered: Vec<Gathered> = (0..self.pools.len())
+            .map(|pool| self.open_streams(pool))
+            .collect();
         for (connection, delta) in self.connections.take_deltas() {
             let Some(session) = connection.session.get() else {
                 continue;
@@ -35,34 +37,50 @@ impl Worker {
             let Some(node) = connection.node.borrow().as_ref().map(|n| n.id.clone()) else {
                 continue;
             };
-            let open = u32::from(connection.is_stream());
             let pool = &mut gathered[connection.pool];
-            let (sum, streams) = pool.buckets.entry(session.bucket()).or_default();
-            add(sum, delta);
-            *streams += open;
+            add(&mut pool.buckets.entry(session.bucket()).or_default().0, delta);
             let key = || key_text(&connection.key.borrow());
             let entry = pool.keys.entry(session);
             let sum = entry.or_insert_with(|| KeySum {
                 delta: Delta::default(),
-                open: 0,
                 key: key(),
                 node,
             });
             add(&mut sum.delta, delta);
-            sum.open += open;
         }
         let now = Instant::now();
         let reports = self
             .pools
             .iter()
             .zip(gathered)
-            .map(|(pool, gathered)| PoolReport {
+            .enumerate()
+            .map(|(index, (pool, gathered))| PoolReport {
                 pool: pool.config.name.clone(),
                 nodes: pool.table.nodes().iter().map(|n| n.take_report(now)).collect(),
                 buckets: gathered.buckets.into_iter().map(bucket_report).collect(),
-                keys: heaviest(gathered.keys.into_iter().map(key_report).collect()),
+                keys: self.key_reports(index, gathered.keys),
             });
         reports.collect()
+    }
+
+    fn open_streams(&self, pool: usize) -> Gathered {
+        let streams = self.connections.streams_by_bucket(pool);
+        let buckets = streams
+            .into_iter()
+            .map(|(bucket, open)| (bucket, (Delta::default(), open)))
+            .collect();
+        Gathered {
+            buckets,
+            keys: HashMap::new(),
+        }
+    }
+
+    fn key_reports(&self, pool: usize, keys: HashMap<SessionId, KeySum>) -> Vec<KeyReport> {
+        let mut reports = heaviest(keys.into_iter().map(key_report).collect());
+        for report in &mut reports {
+            report.open = self.connections.streams_of(pool, report.session);
+        }
+        reports
     }
 }
 
@@ -94,7 +112,6 @@ fn key_report((session, sum): (SessionId, KeySum)) -> KeyReport {
             bytes,
             busy_us,
         },
-        open,
         key,
         node,
     } = sum;
@@ -105,7 +122,7 @@ fn key_report((session, sum): (SessionId, KeySum)) -> KeyReport {
         requests,
         bytes,
         busy_us,
-        open,
+        open: 0,
         error: 0,
     }
 }

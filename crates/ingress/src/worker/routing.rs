@@ -80,7 +80,7 @@ impl Worker {
 
     /// A request became a stream.
     pub(crate) fn became_stream(&self, pool: &Pool, connection: &Rc<Connection>, kind: ConnectionKind) {
-        connection.kind.set(kind);
+        self.connections.set_kind(connection, kind);
         let Some(session) = connection.session.get() else {
             return;
         };
