@@ -10,7 +10,7 @@ pub struct PredictorOptions {
     /// Distance of the grid's steps, 1 ms to 1 h; the control loop's interval. Default 500 ms.
     pub step: Duration,
     /// How far ahead; rounded up to whole steps, 1 to 1,200 of them. Default 10 s. Memory grows with it: some 9 KiB
-    /// for 20 steps, some 90 bytes for each further one.
+    /// for 20 steps, some 110 bytes more for each further one.
     pub horizon: Duration,
     /// Probabilities of the quantile paths, in (0, 1), at most 8. 0.9 is always among them. Default 0.5, 0.9, 0.99.
     pub quantiles: Vec<f64>,

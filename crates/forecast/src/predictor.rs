@@ -190,7 +190,9 @@ impl Predictor {
         self.seen += u64::from(y.is_some());
         self.steps += 1;
         self.history.push(y);
-        self.record.score(&self.history);
+        if let Some(y) = y {
+            self.record.score(y, self.pool.persistence_due());
+        }
         self.pool.update(y);
         let every = self
             .period_steps

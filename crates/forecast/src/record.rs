@@ -2,7 +2,7 @@
 //!
 //! Only forecasts that were really made are counted here, at the end of the horizon.
 
-use crate::{error_mean::ErrorMean, history::History};
+use crate::error_mean::ErrorMean;
 
 /// Told forecasts and how they did.
 #[derive(Debug, Clone)]
@@ -51,19 +51,18 @@ impl Record {
         *self = Self::new(self.steps_ahead);
     }
 
-    /// Scores what was told for the present step, whose observation is the newest of `history`.
-    pub(crate) fn score(&mut self, history: &History) {
+    /// Scores what was told for the present step beside its observation and what persistence told for it.
+    pub(crate) fn score(&mut self, y: f64, persistence: Option<f64>) {
         let told = self.told[self.step % self.told.len()];
-        let (Some(y), false) = (history.ago(0), told.point.is_nan()) else {
+        if told.point.is_nan() {
             return;
-        };
-        self.error.add((y - f64::from(told.point)).abs());
+        }
+        let error = (y - f64::from(told.point)).abs();
+        self.error.add(error);
         self.hits.add(f64::from(u8::from(y as f32 <= told.q90)));
-        // The value that persistence would have told: the newest one that had been seen by then.
-        let seen_then = (self.steps_ahead..history.len()).find_map(|age| history.ago(age));
-        if let Some(then) = seen_then {
-            self.error_of_persistence.add((y - then).abs());
-            self.gate.add((y - f64::from(told.point)).abs(), (y - then).abs());
+        if let Some(persistence) = persistence {
+            self.error_of_persistence.add((y - persistence).abs());
+            self.gate.add(error, (y - persistence).abs());
         }
     }
 

@@ -55,7 +55,9 @@ impl Residuals {
         if self.ring.len() < CAPACITY {
             self.ring.push(residual);
         } else {
-            self.order.retain(|&i| i != slot);
+            if let Some(place) = self.order.iter().position(|&i| i == slot) {
+                self.order.remove(place);
+            }
             self.ring[usize::from(slot)] = residual;
         }
         let place = self

@@ -108,3 +108,27 @@ proptest! {
         predictor.observe(0, Some(1.0));
     }
 }
+
+#[test]
+fn a_horizon_of_one_step_to_ten_minutes_is_forecast() {
+    for steps in [1, 2, 3, 7, 60, 1_200] {
+        let horizon = std::time::Duration::from_millis(500 * steps);
+        let options = PredictorOptions {
+            horizon,
+            ..PredictorOptions::default()
+        };
+        let mut predictor = Predictor::new(options).expect("valid");
+        let load = |t: u64| 40.0 + (t * 7_919 % 13) as f64;
+        (0..1_600).for_each(|t| predictor.observe(t * 500, Some(load(t))));
+        let forecast = predictor.forecast().expect("much was seen");
+        assert_eq!(forecast.point().len(), steps as usize);
+        assert!(
+            forecast.point().iter().all(|y| (35.0..60.0).contains(y)),
+            "{steps} steps"
+        );
+        assert!(
+            forecast.error() < forecast.error_of_persistence().map(|error| 1.2 * error),
+            "{steps} steps"
+        );
+    }
+}
