@@ -1,6 +1,7 @@
 //! Laws of the planner, checked over random clusters with a model that is not the planner's own.
 
 mod cluster;
+mod real;
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,6 +9,7 @@ use cluster::{Cluster, any_cluster, calm_cluster};
 use foreshift_placement::{History, PlannerSettings, plan};
 use foreshift_wire::{MoveReason, NodeState, Plan, StayReason, Unit};
 use proptest::prelude::*;
+use real::any_real;
 
 const NOW: u64 = 1_000_000;
 const TINY: f64 = 1e-6;
@@ -182,6 +184,23 @@ proptest! {
         for (left, score) in left.into_iter().zip(first) {
             let excess = score.unwrap_or(0.0) - (settings.load_threshold - settings.headroom);
             prop_assert!(left <= excess.max(0.0) + TINY, "{left} left for an excess of {excess}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn no_signal_of_a_target_comes_over_the_goal_whichever_was_the_bottleneck_before(real in any_real()) {
+        let cluster = real.cluster();
+        let plan = planned(&cluster, 1);
+        let goal = (cluster.settings.load_threshold - cluster.settings.headroom).min(cluster.dead_zone());
+        let (before, after) = (real.scores(), real.after(&plan).scores());
+        for m in &plan.moves {
+            let (from, to) = (cluster.index(&m.from), cluster.index(&m.to));
+            prop_assert!(after[to] <= goal + TINY, "{}: {} over {goal}", m.to, after[to]);
+            prop_assert!(after[from] <= before[from], "{}: {} became {}", m.from, before[from], after[from]);
         }
     }
 }

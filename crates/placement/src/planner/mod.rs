@@ -19,9 +19,9 @@ mod stays;
 mod targets;
 mod view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use foreshift_wire::{Move, MoveId, MoveState, NodeId, Plan, StayReason};
+use foreshift_wire::{Move, MoveId, MoveState, NodeId, Plan, StayReason, Unit};
 use rand::Rng;
 
 pub use history::History;
@@ -40,7 +40,7 @@ use targets::Targets;
 /// leaves it, except that where each of its units is more than that, the lightest one that finds a place goes.
 ///
 /// Deterministic for a seed: `rng` only breaks ties between equally loaded targets. O(nodes + units + moves), and a
-/// logarithm; a move or a unit that finds no room asks all targets, but at most 32 units a source do so in vain.
+/// logarithm; a unit asks all targets at worst, and no more than 256 units of a plan do so in vain.
 pub fn plan(
     now_ms: u64,
     view: &PlanView<'_>,
@@ -50,14 +50,7 @@ pub fn plan(
 ) -> Plan {
     let scores = Scores::new(now_ms, view.nodes, history, settings);
     let targets = Targets::new(view.nodes, &scores, settings, rng);
-    let mut round = Round {
-        now_ms,
-        view,
-        history,
-        settings,
-        targets,
-        moves: Vec::new(),
-    };
+    let mut round = Round::new(now_ms, view, history, settings, targets);
     let mut sources = round.sources(&scores);
 
     let all = settings.max_moves_per_tick as usize;
@@ -89,9 +82,33 @@ struct Round<'a> {
     settings: &'a PlannerSettings,
     targets: Targets<'a>,
     moves: Vec<Move>,
+    /// Buckets that move whole in this plan, and those of which single keys do. A key does not go twice, once by
+    /// itself and once with its bucket.
+    whole: HashSet<u16>,
+    broken: HashSet<u16>,
 }
 
-impl Round<'_> {
+impl<'a> Round<'a> {
+    fn new(
+        now_ms: u64,
+        view: &'a PlanView<'a>,
+        history: &'a History,
+        settings: &'a PlannerSettings,
+        targets: Targets<'a>,
+    ) -> Self {
+        let (whole, broken) = (HashSet::new(), HashSet::new());
+        Self {
+            now_ms,
+            view,
+            history,
+            settings,
+            targets,
+            moves: Vec::new(),
+            whole,
+            broken,
+        }
+    }
+
     /// Every source with its units, by node.
     fn sources(&self, scores: &Scores) -> Vec<Source> {
         let nodes = self.view.nodes;
@@ -112,9 +129,10 @@ impl Round<'_> {
                 units[source].push(n);
             }
         }
-        let senders = self.senders(&place, sources.len());
+        let count = sources.len();
+        let senders = self.senders(&place, count);
         for ((source, units), senders) in sources.iter_mut().zip(units).zip(senders) {
-            source.prepare(self, units, senders);
+            source.prepare(self, count, units, senders);
         }
         sources
     }
@@ -155,6 +173,10 @@ impl Round<'_> {
         let unit = &self.view.units[step.unit];
         let rank = self.moves.len();
         self.targets.fill(&step.place);
+        match &unit.unit {
+            Unit::Key { session, .. } => self.broken.insert(session.bucket()),
+            Unit::Bucket { bucket } => self.whole.insert(*bucket),
+        };
         self.moves.push(Move {
             id: MoveId(self.view.next_move.0.saturating_add(rank as u64)),
             pool: self.view.pool.clone(),
@@ -176,7 +198,7 @@ impl Round<'_> {
         let (now, interval) = (self.now_ms, self.settings.migration_interval_ms);
         if unit.pinned {
             Err(StayReason::Pinned)
-        } else if unit.moving {
+        } else if unit.moving || self.moves_otherwise(&unit.unit) {
             Err(StayReason::AlreadyMoving)
         } else if self.history.backing_off(now, &unit.unit, self.settings) {
             Err(StayReason::BackingOff)
@@ -188,4 +210,15 @@ impl Round<'_> {
             Ok(())
         }
     }
+
+    /// True where this plan moves a key's bucket, or one of a bucket's keys.
+    fn moves_otherwise(&self, unit: &Unit) -> bool {
+        match unit {
+            Unit::Key { session, .. } => self.whole.contains(&session.bucket()),
+            Unit::Bucket { bucket } => self.broken.contains(bucket),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

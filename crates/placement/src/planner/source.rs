@@ -10,8 +10,8 @@ use super::{
     view::PlanUnit,
 };
 
-/// Searches that may find no room before a source gives up for this round: each asks all targets.
-const SEARCHES_IN_VAIN_MAX: u32 = 32;
+/// Searches of a plan that may find no place, shared out among its sources: each asks all targets.
+const SEARCHES_IN_VAIN_MAX: usize = 256;
 
 pub(super) struct Source {
     pub(super) node: usize,
@@ -35,7 +35,8 @@ pub(super) struct Source {
     senders: Vec<usize>,
     /// Loads over this find no room.
     room: f64,
-    searches_in_vain: u32,
+    /// Searches that may still find no place before it gives up for this round.
+    searches: usize,
     held: Held,
 }
 
@@ -80,7 +81,7 @@ impl Source {
             cost_per_disruption: 0.0,
             senders: Vec::new(),
             room: f64::INFINITY,
-            searches_in_vain: 0,
+            searches: 0,
             held: Held::new(settings.stays_per_node),
         })
     }
@@ -90,7 +91,14 @@ impl Source {
     }
 
     /// Gives the source its units and what else it needs to judge them.
-    pub(super) fn prepare(&mut self, round: &Round<'_>, units: Vec<usize>, senders: Vec<usize>) {
+    pub(super) fn prepare(
+        &mut self,
+        round: &Round<'_>,
+        sources: usize,
+        units: Vec<usize>,
+        senders: Vec<usize>,
+    ) {
+        self.searches = (SEARCHES_IN_VAIN_MAX / sources).max(2);
         let (view, settings) = (round.view, round.settings);
         let disruption = |n: &usize| load::disruption(&view.units[*n], settings);
         let all: f64 = units.iter().map(disruption).sum();
@@ -174,12 +182,12 @@ impl Source {
     }
 
     fn find(&mut self, targets: &Targets<'_>, unit: &PlanUnit) -> Result<Place, StayReason> {
-        if unit.load > self.room || self.searches_in_vain >= SEARCHES_IN_VAIN_MAX {
+        if unit.load > self.room || self.searches == 0 {
             return Err(StayReason::NoRoom);
         }
         let place = targets.find(unit, &self.search());
         if place.is_err() {
-            self.searches_in_vain += 1;
+            self.searches -= 1;
             self.room = targets.room(&self.search());
         }
         place

@@ -12,8 +12,8 @@ pub struct PlanView<'a> {
     pub pool: &'a PoolName,
     /// All its nodes, whatever their state.
     pub nodes: &'a [PlanNode],
-    /// What could be moved: the heavy keys and hot buckets of nodes over the threshold, and what is left on
-    /// draining ones. A key with an override is not part of its bucket's load.
+    /// What could be moved, each once: the heavy keys and hot buckets of nodes over the threshold, and what is left
+    /// on draining ones. A bucket's load is without that of its keys that have an override or are in this list.
     pub units: &'a [PlanUnit],
     /// Number of the plan's first move.
     pub next_move: MoveId,
