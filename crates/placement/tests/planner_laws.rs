@@ -206,18 +206,26 @@ proptest! {
 }
 
 #[test]
-fn settings_of_a_fresh_configuration_are_the_documented_ones() {
-    let settings = PlannerSettings::default();
+fn settings_come_from_the_pool_and_else_are_the_documented_ones() {
+    let text = r#"
+        [[listener]]
+        name = "web"
+        address = "127.0.0.1:8080"
+        pool = "app"
+        [[pool]]
+        name = "app"
+        load_threshold = 70
+        migration_interval = "45s"
+    "#;
+    let config = foreshift_wire::Config::parse(text).expect("a configuration");
+    let settings = PlannerSettings::from(&config.pool[0]);
     assert_eq!(
-        (settings.load_threshold, settings.headroom, settings.dead_zone),
-        (80.0, 5.0, 0.15)
+        (settings.load_threshold, settings.migration_interval_ms),
+        (70.0, 45_000)
     );
+    assert_eq!((settings.headroom, settings.max_moves_per_tick), (5.0, 200));
     assert_eq!(
-        (
-            settings.gain_factor,
-            settings.excess_share,
-            settings.max_moves_per_tick
-        ),
-        (2.0, 0.5, 200)
+        (settings.dead_zone, settings.excess_share, settings.gain_factor),
+        (0.15, 0.5, 2.0)
     );
 }

@@ -61,7 +61,7 @@ prop_compose! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn every_bucket_has_an_owner_and_no_node_more_than_its_bound(nodes in any_nodes(), factor in 1.0..3.0_f64) {
@@ -224,6 +224,12 @@ fn a_moved_bucket_is_at_home_while_its_node_is_not_ready() {
     let moved = map.with_changes(2, &change);
     assert_eq!(owner(&moved, bucket), Some(&id(0)));
     assert_eq!(map.changed_buckets(&moved), [bucket]);
+    let session = SessionId(u128::from(bucket) << 112);
+    assert_eq!(
+        moved.next(session, |_| true),
+        Some(NodeIndex(0)),
+        "its owner comes before its walk"
+    );
     let mut nodes = alike(3);
     nodes[0].state = NodeState::Draining;
     let draining = moved.with_nodes(3, nodes);

@@ -257,6 +257,17 @@ mod tests {
     }
 
     #[test]
+    fn what_failed_to_move_backs_off_but_does_not_cool_down() {
+        let (settings, unit) = (PlannerSettings::default(), Unit::Bucket { bucket: 1 });
+        let mut history = History::new(&settings);
+        history.started(&a_move(1, 1_000), &VIEW(&pool()));
+        assert!(history.moved_within(2_000, &unit, 30_000));
+        history.failed(2_000, &a_move(1, 1_000), &VIEW(&pool()));
+        assert!(!history.moved_within(3_000, &unit, 30_000));
+        assert!(history.backing_off(3_000, &unit, &settings));
+    }
+
+    #[test]
     fn a_key_cools_down_with_its_bucket() {
         let mut history = History::new(&PlannerSettings::default());
         history.started(&a_move(7, 1_000), &VIEW(&pool()));

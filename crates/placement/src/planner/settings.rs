@@ -1,5 +1,7 @@
 //! What the operator may set about planning.
 
+use foreshift_wire::Pool;
+
 /// Threshold and brakes of the planner. [`Default`] has the values of a fresh configuration.
 ///
 /// Score points are those of the load score: 0 to 100, and above 100 in overload.
@@ -46,6 +48,20 @@ impl PlannerSettings {
     /// The score that relieved nodes come down to and targets stay under.
     pub(super) fn goal(&self) -> f64 {
         self.load_threshold - self.headroom
+    }
+}
+
+impl From<&Pool> for PlannerSettings {
+    /// What the pool's configuration sets; the rest as by default.
+    fn from(pool: &Pool) -> Self {
+        let millis = pool.migration_interval.get().as_millis();
+        Self {
+            load_threshold: pool.load_threshold,
+            headroom: pool.headroom,
+            max_moves_per_tick: pool.max_moves_per_tick,
+            migration_interval_ms: u64::try_from(millis).unwrap_or(u64::MAX),
+            ..Self::default()
+        }
     }
 }
 
