@@ -73,11 +73,10 @@ impl Band {
         let mut below = f64::NEG_INFINITY;
         for ((offset, &level), &q) in self.offsets.iter_mut().zip(&self.levels).zip(quantiles) {
             let measured = self.residuals.quantile(level);
-            let assumed = normal_quantile(q) * prior;
-            *offset = match (young, q >= 0.5) {
-                (true, true) => measured.max(assumed),
-                (true, false) => measured.min(assumed),
-                (false, _) => measured,
+            *offset = match q {
+                _ if !young => measured,
+                q if q < 0.5 => measured.min(normal_quantile(q) * prior),
+                q => measured.max(normal_quantile(q) * prior),
             };
             *offset = offset.max(below);
             below = *offset;

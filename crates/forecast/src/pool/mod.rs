@@ -36,6 +36,10 @@ pub(crate) struct Pool {
 
 /// How fast a model's weight falls with its error: `exp(−8 (error / best − 1))`.
 const SHARPNESS: f64 = 8.0;
+/// A model so much worse has no weight at all, rather than one of 1e-7.
+const WORSE_BY_MAX: f64 = 16.0;
+/// Errors under this are as good as none: a constant load is forecast by all alike.
+const ERROR_MIN: f64 = 1e-9;
 /// Errors that a model needs at an anchor before it has a weight there.
 const ERRORS_MIN: u8 = 10;
 /// What a model may forecast at most; beyond it single precision is lost.
@@ -125,6 +129,8 @@ impl Pool {
         for m in 0..self.members.len() {
             self.add_member(m);
         }
+        // `max` would turn NaN into 0 and hide a weight gone wrong.
+        debug_assert!(self.point.iter().all(|y| y.is_finite()), "{:?}", self.weights);
         self.point.iter_mut().for_each(|y| *y = y.max(0.0));
         self.refresh_bands();
     }
@@ -161,26 +167,28 @@ impl Pool {
         let count = self.members.len();
         let ready = |m: usize| self.members[m].is_ready();
         for (errors, weights) in self.errors.chunks(count).zip(self.weights.chunks_mut(count)) {
-            let error = |m: usize| {
-                errors[m]
+            // First each weight is its model's error, infinite where it may have none.
+            for (m, (weight, error)) in weights.iter_mut().zip(errors).enumerate() {
+                let error = error
                     .mean(ERRORS_MIN)
-                    .filter(|_| m >= self.first_weighed && ready(m))
-            };
-            let Some(best) = (0..count).filter_map(error).reduce(f64::min) else {
+                    .filter(|_| m >= self.first_weighed && ready(m));
+                *weight = error.unwrap_or(f64::INFINITY);
+            }
+            let best = weights.iter().copied().fold(f64::INFINITY, f64::min);
+            if best == f64::INFINITY {
                 unproven(weights, self.first_weighed, ready);
                 continue;
-            };
-            let floor = best.max(f64::MIN_POSITIVE);
-            let mut sum = 0.0;
-            for (m, weight) in weights.iter_mut().enumerate() {
-                let worse_by = error(m).map_or(f64::INFINITY, |error| (error - best) / floor);
-                *weight = if worse_by < 2.0 {
-                    (-SHARPNESS * worse_by).exp()
+            }
+            let scale = SHARPNESS / best.max(ERROR_MIN);
+            for weight in weights.iter_mut() {
+                let worse_by = (*weight - best) * scale;
+                *weight = if worse_by < WORSE_BY_MAX {
+                    (-worse_by).exp()
                 } else {
                     0.0
                 };
-                sum += *weight;
             }
+            let sum: f64 = weights.iter().sum();
             weights.iter_mut().for_each(|weight| *weight /= sum);
         }
     }
