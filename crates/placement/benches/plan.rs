@@ -38,6 +38,7 @@ fn nodes(quiet: f64, capacities: u32) -> Vec<PlanNode> {
         score_now: Some(if n < OVER { 75.0 } else { quiet }),
         predicted: Some(Predicted {
             peak: if n < OVER { 100.0 } else { quiet + (n % 10) as f64 },
+            likely: if n < OVER { 100.0 } else { quiet + (n % 10) as f64 },
             crosses_in_ms: None,
         }),
         gated: false,

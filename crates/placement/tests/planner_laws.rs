@@ -40,7 +40,7 @@ proptest! {
             prop_assert_eq!(cluster.nodes[to].state, NodeState::Ready);
             // In the order of the moves: a drain may fill a node further than a relief before it.
             let so_far = Plan { moves: plan.moves[..=rank].to_vec(), stays: Vec::new() };
-            let after = cluster.expected_after(&so_far)[to];
+            let after = cluster.likely_after(&so_far)[to];
             let limit = if is_drain(&m.reason) { goal } else { goal.min(cluster.dead_zone()) };
             prop_assert!(after.is_some_and(|score| score <= limit + TINY), "{}: {after:?} over {limit}", m.to);
         }
@@ -50,7 +50,7 @@ proptest! {
     fn a_plan_never_raises_the_peak(cluster in any_cluster()) {
         let plan = planned(&cluster, 1);
         let peak = |scores: Vec<Option<f64>>| scores.into_iter().flatten().fold(0.0, f64::max);
-        let (before, after) = (peak(cluster.expected()), peak(cluster.expected_after(&plan)));
+        let (before, after) = (peak(cluster.likely()), peak(cluster.likely_after(&plan)));
         let goal = cluster.settings.load_threshold - cluster.settings.headroom;
         let limit = if plan.moves.iter().any(|m| is_drain(&m.reason)) { before.max(goal) } else { before };
         prop_assert!(after <= limit + TINY, "{before} became {after}");

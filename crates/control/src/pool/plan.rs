@@ -102,14 +102,23 @@ impl Pool {
         .collect()
     }
 
-    /// The highest score that a node is expected to reach: what it has now, or what is forecast where that counts.
+    /// The highest score that a node is feared to reach: what it has now, or what is forecast at the trigger
+    /// quantile where that counts.
     pub(super) fn peak(&self, node: &Node) -> Option<f64> {
+        self.highest(node, |predicted| predicted.peak)
+    }
+
+    /// The highest score that a node will reach as likely as not.
+    pub(super) fn likely(&self, node: &Node) -> Option<f64> {
+        self.highest(node, |predicted| predicted.likely)
+    }
+
+    fn highest(&self, node: &Node, path: fn(&Predicted) -> f64) -> Option<f64> {
         let now = node.score.map(|score| score.score);
-        let predicted = self
-            .predicted(node)
-            .filter(|_| !self.only_now(node))
-            .map(|predicted| predicted.peak);
-        now.into_iter().chain(predicted).reduce(f64::max)
+        let predicted = self.predicted(node).filter(|_| !self.only_now(node));
+        now.into_iter()
+            .chain(predicted.map(|predicted| path(&predicted)))
+            .reduce(f64::max)
     }
 
     /// Whether only a node's current score counts.
@@ -119,20 +128,14 @@ impl Pool {
 
     /// A node's forecast as the planner wants it.
     ///
-    /// What sets off a plan is the path itself. As a place to move to, a node counts with the score that falls
-    /// slowly, but that never makes it one to relieve: what has left the path has left.
+    /// What sets off a plan is the path at the trigger quantile; as a place to move to, a node counts with its
+    /// median path.
     fn predicted(&self, node: &Node) -> Option<Predicted> {
         let (quantile, threshold) = (self.settings.trigger_quantile, self.settings.load_threshold);
         let forecast = node.forecast.as_ref()?;
-        let path = forecast.peak(quantile)?.score;
-        let held = forecast.predicted_score(quantile)?;
-        let peak = if path > threshold {
-            path
-        } else {
-            held.min(threshold)
-        };
         Some(Predicted {
-            peak,
+            peak: forecast.peak(quantile)?.score,
+            likely: forecast.peak(0.5)?.score,
             crosses_in_ms: forecast.crosses_in_ms(quantile, threshold),
         })
     }

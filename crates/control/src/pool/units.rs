@@ -17,7 +17,7 @@ use super::state::{Node, Pool};
 const UNITS_MAX: usize = 1_000;
 /// Share of a bucket's load from which on its heavy keys are offered instead of it.
 const KEYS_SHARE: f64 = 0.5;
-/// Bounds of how much more a unit is expected to ask for at the node's peak than now.
+/// Bounds of how much more a unit is expected to ask for at the node's likely peak than now.
 const GROWTH: std::ops::RangeInclusive<f64> = 0.25..=4.0;
 /// Scores under this are too small to tell growth from.
 const SCORE_MIN: f64 = 1.0;
@@ -111,7 +111,7 @@ impl Pool {
         let (node, record) = (self.nodes.get(id)?, self.routes.node(id.as_str())?);
         let (measure, points) = points(node, &record.spec.capacity);
         let score = node.score.map_or(0.0, |score| score.score);
-        let growth = match self.peak(node) {
+        let growth = match self.likely(node) {
             Some(peak) if score > SCORE_MIN => (peak / score).clamp(*GROWTH.start(), *GROWTH.end()),
             _ => 1.0,
         };

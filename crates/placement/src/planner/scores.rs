@@ -2,12 +2,18 @@
 
 use foreshift_wire::{MoveReason, NodeState};
 
-use super::{history::History, settings::PlannerSettings, view::PlanNode};
+use super::{
+    history::History,
+    settings::PlannerSettings,
+    view::{PlanNode, Predicted},
+};
 
 /// The pool's expected scores, with the limits that follow from them.
 pub(super) struct Scores {
-    /// One element a node; `None` where too little was measured. Never negative.
+    /// What makes a node one to relieve, one element a node; `None` where too little was measured. Never negative.
     pub(super) expected: Vec<Option<f64>>,
+    /// What it counts with as a place to move to: never more than the former.
+    pub(super) likely: Vec<Option<f64>>,
     /// Upper edge of the dead zone around the ready nodes' mean.
     pub(super) dead_zone: f64,
 }
@@ -19,10 +25,11 @@ impl Scores {
         history: &History,
         settings: &PlannerSettings,
     ) -> Self {
-        let expected: Vec<_> = nodes
-            .iter()
-            .map(|node| expected(now_ms, node, history, settings))
-            .collect();
+        let of_all = |path: fn(&Predicted) -> f64| -> Vec<_> {
+            let highest = |node| highest(now_ms, node, path, history, settings);
+            nodes.iter().map(highest).collect()
+        };
+        let (expected, likely) = (of_all(|p| p.peak), of_all(|p| p.likely.min(p.peak)));
         let ready = nodes
             .iter()
             .zip(&expected)
@@ -31,8 +38,14 @@ impl Scores {
         let mean = known.iter().sum::<f64>() / known.len().max(1) as f64;
         Self {
             expected,
+            likely,
             dead_zone: mean * (1.0 + settings.dead_zone),
         }
+    }
+
+    /// True for a node to relieve: over the threshold, and by more than the pool as a whole is.
+    pub(super) fn is_over(&self, node: usize, settings: &PlannerSettings) -> bool {
+        self.expected[node].is_some_and(|score| score > settings.load_threshold.max(self.dead_zone))
     }
 }
 
@@ -41,13 +54,19 @@ impl Scores {
 /// The score now counts besides the forecast: a node that is full is no target because it is expected to empty,
 /// and one that nobody saw coming has to be relieved. What moved lately is added to either, as long as it does
 /// not show there.
-fn expected(now_ms: u64, node: &PlanNode, history: &History, settings: &PlannerSettings) -> Option<f64> {
+fn highest(
+    now_ms: u64,
+    node: &PlanNode,
+    path: fn(&Predicted) -> f64,
+    history: &History,
+    settings: &PlannerSettings,
+) -> Option<f64> {
     let seen = |score: f64, lag_ms: u64| score + history.unseen(now_ms, &node.id, lag_ms);
     let now = node.score_now.map(|score| seen(score, settings.measure_lag_ms));
     let predicted = node
         .predicted
         .filter(|_| !node.gated)
-        .map(|p| seen(p.peak, settings.settle_ms));
+        .map(|p| seen(path(&p), settings.settle_ms));
     let highest = now
         .into_iter()
         .chain(predicted)

@@ -22,6 +22,9 @@ pub(super) struct Source {
     pub(super) done: bool,
     /// No target may come over it.
     limit: f64,
+    /// Likely score, less what this plan moves away: no target may come over that either, or the node that is
+    /// only feared for would be emptied into one that is fuller.
+    likely: f64,
     /// Points that may still leave this round.
     budget: f64,
     moves: u32,
@@ -54,8 +57,9 @@ impl Source {
         let (limit, reason) = match round.view.nodes[node].state {
             NodeState::Draining => (settings.goal(), MoveReason::Drain),
             NodeState::Ready => {
-                let over = scores.expected[node]? > settings.load_threshold.max(scores.dead_zone);
-                let reason = over.then(|| scores::reason(&round.view.nodes[node], settings))?;
+                let reason = scores
+                    .is_over(node, settings)
+                    .then(|| scores::reason(&round.view.nodes[node], settings))?;
                 (settings.goal().min(scores.dead_zone), reason)
             }
             NodeState::Joining | NodeState::Down => return None,
@@ -73,6 +77,11 @@ impl Source {
             score,
             done: false,
             limit,
+            likely: if drains {
+                f64::INFINITY
+            } else {
+                scores.likely[node].unwrap_or(0.0)
+            },
             budget,
             moves: 0,
             units: Vec::new(),
@@ -123,7 +132,7 @@ impl Source {
     fn search(&self) -> Search<'_> {
         Search {
             from: self.node,
-            limit: self.limit,
+            limit: self.limit.min(self.likely),
             senders: &self.senders,
         }
     }
@@ -198,6 +207,7 @@ impl Source {
         let load = unit.load.max(0.0);
         self.moves += 1;
         self.score -= load;
+        self.likely -= load;
         self.budget -= load;
     }
 

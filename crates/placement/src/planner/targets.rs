@@ -15,7 +15,7 @@ use super::{
 /// The nodes that may be given something, kept in order while a plan fills them.
 pub(super) struct Targets<'a> {
     nodes: &'a [PlanNode],
-    /// Expected score (its bits: scores are never negative, so they sort as numbers do), a random tie-break, node.
+    /// Likely score (its bits: scores are never negative, so they sort as numbers do), a random tie-break, node.
     by_score: BTreeSet<(u64, u32, usize)>,
     /// The same scores by node; 0 where the node is no target.
     scores: Vec<f64>,
@@ -36,7 +36,7 @@ pub(super) struct Search<'a> {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Place {
     pub(super) node: usize,
-    /// The node's expected score with the unit.
+    /// The node's likely score with the unit.
     after: f64,
 }
 
@@ -49,12 +49,14 @@ impl<'a> Targets<'a> {
     ) -> Self {
         // Drawn for every node, so that the seed's course does not hang on which ones have room.
         let ties: Vec<u32> = nodes.iter().map(|_| rng.next_u32()).collect();
-        let room = |n: usize| scores.expected[n].filter(|score| *score < settings.goal());
+        let room = |n: usize| {
+            scores.likely[n].filter(|score| *score < settings.goal() && !scores.is_over(n, settings))
+        };
         let ready = (0..nodes.len()).filter(|n| nodes[*n].state == NodeState::Ready);
         let by_score = ready
             .filter_map(|n| Some((room(n)?.to_bits(), ties[n], n)))
             .collect();
-        let scores = scores.expected.iter().map(|score| score.unwrap_or(0.0)).collect();
+        let scores = scores.likely.iter().map(|score| score.unwrap_or(0.0)).collect();
         Self {
             nodes,
             by_score,
@@ -71,16 +73,16 @@ impl<'a> Targets<'a> {
         let (mut best, mut near): (Option<Place>, Option<Place>) = (None, None);
         let mut reason = StayReason::NoRoom;
         for (bits, _, node) in &self.by_score {
-            let expected = f64::from_bits(*bits);
-            let enough = best.is_some_and(|best| expected >= best.after + self.zone_preference);
-            if expected >= search.limit || enough {
+            let likely = f64::from_bits(*bits);
+            let enough = best.is_some_and(|best| likely >= best.after + self.zone_preference);
+            if likely >= search.limit || enough {
                 break;
             }
             let to = &self.nodes[*node];
             let arriving = load::arriving(unit, to, load::ratio(from, to));
             let place = Place {
                 node: *node,
-                after: expected + arriving,
+                after: likely + arriving,
             };
             if place.after > search.limit || *node == search.from {
                 continue;

@@ -20,6 +20,7 @@ fn node(name: &str, score: f64) -> PlanNode {
         score_now: Some(score),
         predicted: Some(Predicted {
             peak: score,
+            likely: score,
             crosses_in_ms: None,
         }),
         gated: false,
@@ -124,6 +125,7 @@ fn half_of_the_excess_leaves_in_a_round() {
 fn the_reason_tells_what_was_foreseen_and_what_was_not() {
     let foreseen = Some(Predicted {
         peak: 95.0,
+        likely: 95.0,
         crosses_in_ms: Some(4_000),
     });
     let predicted = MoveReason::PredictedOverload {
@@ -144,6 +146,7 @@ fn the_reason_tells_what_was_foreseen_and_what_was_not() {
             Some(90.0),
             Some(Predicted {
                 peak: 50.0,
+                likely: 50.0,
                 crosses_in_ms: None,
             }),
             false,
@@ -164,6 +167,41 @@ fn the_reason_tells_what_was_foreseen_and_what_was_not() {
         let case = format!("{now:?} {forecast:?} {gated}");
         assert_eq!(plan.moves.first().map(|m| m.reason.clone()), reason, "{case}");
     }
+}
+
+fn feared(name: &str, peak: f64, likely: f64) -> PlanNode {
+    let predicted = Predicted {
+        peak,
+        likely,
+        crosses_in_ms: Some(4_000),
+    };
+    PlanNode {
+        predicted: Some(predicted),
+        ..node(name, likely)
+    }
+}
+
+#[test]
+fn a_surge_that_may_come_to_any_node_leaves_room_on_those_where_it_is_not_likely() {
+    let nodes = [
+        feared("a", 150.0, 90.0),
+        feared("b", 95.0, 40.0),
+        feared("c", 95.0, 50.0),
+    ];
+    let plan = planned(&nodes, &buckets(90, 1.0));
+    // Half of what 150 is over the goal would be 37, but at 60 each all three are even.
+    assert_eq!((given(&plan, "b"), given(&plan, "c")), (20.0, 10.0));
+    assert_eq!(node_stay(&plan, "b"), Some(StayReason::WithinDeadZone));
+}
+
+#[test]
+fn nothing_goes_to_where_it_is_likely_to_be_fuller_than_here() {
+    let nodes = [
+        feared("a", 200.0, 50.0),
+        feared("b", 60.0, 60.0),
+        feared("c", 49.5, 49.5),
+    ];
+    assert_eq!(planned(&nodes, &buckets(50, 1.0)).moves, []);
 }
 
 #[test]

@@ -63,8 +63,11 @@ pub struct PlanNode {
 /// A node's forecast, as far as a plan needs it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Predicted {
-    /// Highest load score within the horizon, at the trigger quantile.
+    /// Highest load score within the horizon, at the trigger quantile: what makes it one to relieve.
     pub peak: f64,
+    /// Highest load score within the horizon, as likely as not: what it counts with as a place to move to. The
+    /// tails of all nodes' forecasts together would leave no room anywhere, where a surge may come to any of them.
+    pub likely: f64,
     /// When the path is first over the threshold, in milliseconds from now; `None` where it never is.
     pub crosses_in_ms: Option<u64>,
 }

@@ -121,18 +121,34 @@ impl Cluster {
 
     /// The score that counts for each node: the higher of now and predicted, or now alone where gated.
     pub(crate) fn expected(&self) -> Vec<Option<f64>> {
-        let peak = |node: &PlanNode| node.predicted.filter(|_| !node.gated).map(|p| p.peak);
+        self.highest(|p| p.peak)
+    }
+
+    /// The same for a place to move to.
+    pub(crate) fn likely(&self) -> Vec<Option<f64>> {
+        self.highest(|p| p.likely)
+    }
+
+    fn highest(&self, path: fn(&Predicted) -> f64) -> Vec<Option<f64>> {
+        let predicted = |node: &PlanNode| node.predicted.filter(|_| !node.gated).map(|p| path(&p));
         self.nodes
             .iter()
-            .map(|node| match (node.score_now, peak(node)) {
-                (Some(now), Some(peak)) => Some(now.max(peak)),
-                (now, peak) => now.or(peak),
+            .map(|node| match (node.score_now, predicted(node)) {
+                (Some(now), Some(predicted)) => Some(now.max(predicted)),
+                (now, predicted) => now.or(predicted),
             })
             .collect()
     }
 
     pub(crate) fn expected_after(&self, plan: &Plan) -> Vec<Option<f64>> {
-        let mut scores = self.expected();
+        self.after(self.expected(), plan)
+    }
+
+    pub(crate) fn likely_after(&self, plan: &Plan) -> Vec<Option<f64>> {
+        self.after(self.likely(), plan)
+    }
+
+    fn after(&self, mut scores: Vec<Option<f64>>, plan: &Plan) -> Vec<Option<f64>> {
         for m in &plan.moves {
             let (from, to) = (self.index(&m.from), self.index(&m.to));
             let load = self.unit(&m.unit).load;
@@ -188,6 +204,7 @@ impl Cluster {
         node.score_now = node.score_now.map(|score| score + points);
         node.predicted = node.predicted.map(|p| Predicted {
             peak: p.peak + points,
+            likely: p.likely + points,
             ..p
         });
     }
@@ -209,6 +226,7 @@ prop_compose! {
         weight in prop_oneof![2 => Just(1.0), 1 => 0.25..4.0_f64],
         now in prop::option::weighted(0.9, 0.0..110.0_f64),
         peak in prop::option::weighted(0.8, 0.0..130.0_f64),
+        likely in prop_oneof![1 => Just(1.0), 2 => 0.2..1.0_f64],
         gated in prop::bool::weighted(0.2),
         // None: only the units count.
         open_streams in prop::option::of(10..2_000_u64),
@@ -222,7 +240,11 @@ prop_compose! {
             bottleneck: Bottleneck::Relative,
             open_streams,
             score_now: now,
-            predicted: peak.map(|peak| Predicted { peak, crosses_in_ms: Some(3_000) }),
+            predicted: peak.map(|peak| Predicted {
+                peak,
+                likely: likely * peak,
+                crosses_in_ms: Some(3_000),
+            }),
             gated,
         }
     }
@@ -332,6 +354,7 @@ pub(crate) fn calm_cluster() -> impl Strategy<Value = Cluster> {
             score_now: Some(0.0),
             predicted: Some(Predicted {
                 peak: 0.0,
+                likely: 0.0,
                 crosses_in_ms: None,
             }),
             gated: false,
