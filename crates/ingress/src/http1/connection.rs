@@ -6,6 +6,7 @@ use foreshift_wire::ConnectionKind;
 use tokio::net::TcpStream;
 
 use super::{
+    Chunked,
     exchange::{Exchange, Outcome},
     head::{Context, RequestHead, translate},
     reject::Reject,
@@ -187,6 +188,11 @@ impl Http1 {
             let limit = self.worker.limits.body_bytes;
             if limit > 0 && matches!(head.framing, super::head::Framing::Length(n) if n > limit) {
                 return Err(Reject::BODY_TOO_LARGE);
+            }
+            if head.framing == super::head::Framing::Chunked {
+                // What is bad already is refused before a node hears of it.
+                let begun = &self.input.filled()[head.len..];
+                Chunked::new(false).follow(begun).map_err(|_| Reject::CHUNK)?;
             }
         }
         Ok(head)

@@ -41,6 +41,9 @@ enum Forwarded {
     Answered {
         status: u16,
         bytes: u64,
+        /// The node's connection can take another request.
+        reuse: bool,
+        /// The client was not told that its connection ends.
         keep_alive: bool,
     },
     Upgraded(Box<Handshaken>),
@@ -150,14 +153,15 @@ impl Exchange<'_> {
                 Forwarded::Answered {
                     status,
                     bytes,
+                    reuse,
                     keep_alive,
                 } => {
                     node.end(now, took_us, status >= 500, bytes);
                     self.count(status, bytes, took_us, node);
-                    if keep_alive {
+                    if reuse {
                         node.put_idle(stream, now);
                     }
-                    let go_on = head.keep_alive && !self.worker.draining();
+                    let go_on = keep_alive && !self.worker.draining();
                     return if go_on { Outcome::KeepAlive } else { Outcome::Close };
                 }
                 Forwarded::Upgraded(mut handshaken) => {
@@ -225,7 +229,7 @@ impl Exchange<'_> {
         if write_all(stream, self.head_bytes, self.deadline).await.is_err() {
             return Forwarded::Failed(Failure::Stale);
         }
-        let progress = Cell::new(started);
+        let (progress, begun) = (Cell::new(started), Cell::new(false));
         let mut answer = Answer {
             worker: self.worker,
             pool: self.pool,
@@ -236,6 +240,7 @@ impl Exchange<'_> {
             deadline: self.deadline,
             timeout,
             progress: &progress,
+            begun: &begun,
         };
         if head.framing == Framing::Empty {
             return answer.relay(stream).await;
@@ -258,6 +263,9 @@ impl Exchange<'_> {
             {
                 match end {
                     Ok(end) => sent = Some(matches!(end, BodyEnd::Sent)),
+                    Err(BodyError::Client(_)) if begun.get() => {
+                        return Poll::Ready(Forwarded::Broken { by_node: false });
+                    }
                     Err(BodyError::Client(reject)) => {
                         return Poll::Ready(Forwarded::Failed(Failure::Reject(reject)));
                     }
@@ -270,6 +278,7 @@ impl Exchange<'_> {
                 Forwarded::Answered { status, bytes, .. } if sent != Some(true) => Forwarded::Answered {
                     status,
                     bytes,
+                    reuse: false,
                     keep_alive: false,
                 },
                 other => other,
@@ -329,6 +338,8 @@ struct Answer<'a> {
     timeout: Duration,
     /// When a part of the request's body was last sent: until that ends, the node need not answer.
     progress: &'a Cell<Instant>,
+    /// Part of the answer is on its way to the client.
+    begun: &'a Cell<bool>,
 }
 
 impl Answer<'_> {
@@ -426,6 +437,7 @@ impl Answer<'_> {
         let excess = part.used < input.filled().len();
         reply.extend_from_slice(&input.filled()[..part.used]);
         input.consume(part.used);
+        self.begun.set(true);
         if write_all(self.client, &reply, self.deadline).await.is_err() {
             return Forwarded::Broken { by_node: false };
         }
@@ -445,7 +457,8 @@ impl Answer<'_> {
         Forwarded::Answered {
             status: response.status,
             bytes,
-            keep_alive: response.keep_alive && !excess,
+            reuse: response.keep_alive && !excess,
+            keep_alive: keeps,
         }
     }
 

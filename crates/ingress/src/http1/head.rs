@@ -85,9 +85,17 @@ fn field(name: &str) -> Field {
         17 if is("x-forwarded-proto") => Field::Drop,
         19 if is("proxy-authorization") => Field::Drop,
         24 if is("sec-websocket-extensions") => Field::Extensions,
-        10.. if name.as_bytes()[..10].eq_ignore_ascii_case(b"foreshift-") => Field::Drop,
+        10.. if is_ours(name.as_bytes()) => Field::Drop,
         _ => Field::Plain,
     }
+}
+
+/// A name that only the proxy may use. With an underscore too: gateways to CGI and WSGI take it for a hyphen.
+pub(crate) fn is_ours(name: &[u8]) -> bool {
+    let (Some(begin), Some(b'-' | b'_')) = (name.get(..9), name.get(9)) else {
+        return false;
+    };
+    begin.eq_ignore_ascii_case(b"foreshift")
 }
 
 /// What the fields say together.
@@ -158,9 +166,16 @@ pub(crate) fn translate(
                 Err(_) => Err(Reject::MALFORMED),
             }
         }
-        Err(httparse::Error::Version) => Err(Reject::VERSION),
+        Err(httparse::Error::Version) if names_a_version(input) => Err(Reject::VERSION),
         Err(_) => Err(Reject::MALFORMED),
     }
+}
+
+/// Whether the request line has the right parts, so that only the version is one that is not served.
+fn names_a_version(input: &[u8]) -> bool {
+    let line = input.trim_ascii_start().split(|b| b"\r\n".contains(b)).next();
+    let mut parts = line.unwrap_or_default().split(|b| *b == b' ').skip(2);
+    parts.next().is_some_and(|v| v.starts_with(b"HTTP/")) && parts.next().is_none()
 }
 
 fn rewrite(

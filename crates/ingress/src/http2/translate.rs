@@ -7,7 +7,7 @@ use http::{
     request, response,
 };
 
-use crate::key::RequestParts;
+use crate::{http1::is_ours, key::RequestParts};
 
 impl RequestParts for request::Parts {
     fn target(&self) -> &str {
@@ -74,7 +74,7 @@ pub(super) fn request(
     let ours: Vec<HeaderName> = parts
         .headers
         .keys()
-        .filter(|n| n.as_str().starts_with("foreshift-"))
+        .filter(|n| is_ours(n.as_str().as_bytes()))
         .cloned()
         .collect();
     for name in ours {

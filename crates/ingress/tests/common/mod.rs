@@ -1,5 +1,7 @@
 //! A data plane over lab backends, with the test in control's place.
-#![allow(dead_code, reason = "each test uses its part")]
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+pub mod raw;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -201,7 +203,7 @@ impl Cluster {
     }
 }
 
-fn record(index: usize, address: SocketAddr, observed: NodeState) -> NodeRecord {
+pub fn record(index: usize, address: SocketAddr, observed: NodeState) -> NodeRecord {
     NodeRecord {
         spec: NodeSpec {
             id: node_id(index),
