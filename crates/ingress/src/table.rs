@@ -91,6 +91,11 @@ impl Table {
         }
     }
 
+    /// Whether it has any routes yet.
+    pub(crate) fn is_routed(&self) -> bool {
+        self.snapshot.borrow().is_some()
+    }
+
     /// Takes new routes. Nodes that go on keep their counters and connections. Returns the nodes that are gone.
     pub(crate) fn install(&self, snapshot: Arc<Snapshot>, now: Instant) -> Vec<Rc<Node>> {
         let old = self.nodes.borrow().clone();

@@ -16,6 +16,7 @@ use crate::http1::{self, Reject};
 const BACK_OFF: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener) {
+    worker.until_routed(listener.pool).await;
     let mut complained = false;
     loop {
         let accepted = tokio::select! {

@@ -25,6 +25,7 @@ fn handle(worker: &Worker, message: ToWorker) {
         ToWorker::Routes { pool, snapshot } => {
             let gone = worker.pools[pool].table.install(snapshot, Instant::now());
             worker.pools[pool].http2.forget(&gone);
+            worker.routed.notify_waiters();
         }
         ToWorker::Begin { pool, session, from } => begin(worker, pool, session, &from),
         ToWorker::Stream { connection, command } => {

@@ -85,6 +85,8 @@ pub(crate) struct Worker {
     pub(crate) access: Option<AccessLog>,
     shared: Arc<Shared>,
     drained: Notify,
+    /// New routes came.
+    routed: Notify,
     mover: mpsc::UnboundedSender<ToMover>,
     next_id: Cell<u64>,
 }
@@ -143,6 +145,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             access,
             shared,
             drained: Notify::new(),
+            routed: Notify::new(),
             mover,
             next_id: Cell::new(u64::from(index) + 1),
         });
@@ -186,6 +189,13 @@ impl Worker {
     fn start_draining(&self) {
         self.shared.draining.store(true, Ordering::Relaxed);
         self.drained.notify_waiters();
+    }
+
+    /// Ready once it is known where a pool's sessions live: before that, every answer would be a refusal.
+    async fn until_routed(&self, pool: usize) {
+        while !self.pools[pool].table.is_routed() {
+            self.routed.notified().await;
+        }
     }
 
     /// Ready once the worker drains.
