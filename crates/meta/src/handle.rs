@@ -12,7 +12,7 @@ use crate::{
     Error, Revision, Txn, Versioned, Watch,
     file::File,
     image::Image,
-    writer::{Request, Writer},
+    writer::{Message, Request, Writer},
 };
 
 /// Transactions that may wait before callers have to.
@@ -35,7 +35,7 @@ struct Local {
     image: Arc<RwLock<Image>>,
     newest: watch::Receiver<Revision>,
     /// `Some` until dropped.
-    requests: Option<mpsc::Sender<Request>>,
+    requests: Option<mpsc::Sender<Message>>,
     /// `Some` until dropped.
     writer: Option<JoinHandle<()>>,
 }
@@ -121,7 +121,7 @@ impl Meta {
         let (reply, answer) = oneshot::channel();
         let requests = self.store.requests.as_ref().ok_or(Error::Closed)?;
         requests
-            .send(Request { txn, reply })
+            .send(Message::Commit(Request { txn, reply }))
             .await
             .map_err(|_| Error::Closed)?;
         answer.await.map_err(|_| Error::Closed)?
@@ -131,6 +131,20 @@ impl Meta {
     pub fn watch(&self, prefix: &str, after: Revision) -> Watch {
         let image = Arc::clone(&self.store.image);
         Watch::new(image, self.store.newest.clone(), prefix.to_owned(), after)
+    }
+
+    /// Closes the file in order, after what was queued before; every other handle is then of a closed store.
+    ///
+    /// For the end of a process whose other threads may still hold handles: what is not closed in order has to be
+    /// checked when it is opened next.
+    pub async fn close(self) {
+        let (reply, closed) = oneshot::channel();
+        if let Some(requests) = &self.store.requests
+            && requests.send(Message::Close(reply)).await.is_ok()
+        {
+            // An error means that the writer has ended, and the file is closed as well.
+            let _ = closed.await;
+        }
     }
 
     /// The latest revision.
@@ -157,6 +171,20 @@ mod tests {
     use std::sync::atomic::Ordering;
 
     use super::*;
+
+    #[tokio::test]
+    async fn a_closed_store_has_kept_what_came_before_and_takes_nothing_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("meta.redb");
+        let meta = Meta::open_embedded(&path).unwrap();
+        let other = meta.clone();
+        meta.commit(Txn::new().put("k", "v")).await.unwrap();
+        meta.close().await;
+        assert_eq!(other.commit(Txn::new().put("k", "w")).await, Err(Error::Closed));
+        // Closed and unlocked although a handle is left.
+        let again = Meta::open_embedded(&path).unwrap();
+        assert_eq!(&*again.get("k").await.unwrap().unwrap().value, b"v");
+    }
 
     #[tokio::test]
     async fn after_a_failed_write_nothing_is_shown_and_nothing_more_is_written() {

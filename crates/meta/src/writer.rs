@@ -22,32 +22,55 @@ pub(crate) struct Request {
     pub(crate) reply: oneshot::Sender<Result<Revision, Error>>,
 }
 
+/// What the writer is told.
+pub(crate) enum Message {
+    Commit(Request),
+    /// Close the file after what came before; answered once that is done.
+    Close(oneshot::Sender<()>),
+}
+
 /// State of the writer thread.
 pub(crate) struct Writer {
     pub(crate) image: Arc<RwLock<Image>>,
     /// `None`: in memory only.
     pub(crate) file: Option<File>,
-    pub(crate) requests: mpsc::Receiver<Request>,
+    pub(crate) requests: mpsc::Receiver<Message>,
     pub(crate) newest: watch::Sender<Revision>,
 }
 
 impl Writer {
-    /// Serves until every handle is gone.
+    /// Serves until every handle is gone, or one of them asks to close.
     pub(crate) fn run(mut self) {
         let mut failed: Option<Error> = None;
         while let Some(first) = self.requests.blocking_recv() {
-            let mut group = vec![first];
-            while group.len() < GROUP_MAX
-                && let Ok(request) = self.requests.try_recv()
-            {
-                group.push(request);
-            }
+            let (group, close) = self.gather(first);
             if failed.is_none() {
                 failed = self.write(group).err();
             } else {
                 reply_all(group, failed.as_ref());
             }
+            if let Some(close) = close {
+                drop(self.file.take());
+                // Whoever asked need not wait for the answer.
+                let _ = close.send(());
+                return;
+            }
         }
+    }
+
+    /// All that waits, up to a request to close.
+    fn gather(&mut self, first: Message) -> (Vec<Request>, Option<oneshot::Sender<()>>) {
+        let mut group = Vec::new();
+        let mut next = Some(first);
+        while let Some(message) = next {
+            match message {
+                Message::Commit(request) => group.push(request),
+                Message::Close(reply) => return (group, Some(reply)),
+            }
+            let room = group.len() < GROUP_MAX;
+            next = room.then(|| self.requests.try_recv().ok()).flatten();
+        }
+        (group, None)
     }
 
     /// Writes a group and answers each of it. An error means that nothing may be written any more.
