@@ -25,6 +25,7 @@ use crate::{
 pub struct Handle {
     address: SocketAddr,
     bus: Bus,
+    draining: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -38,6 +39,11 @@ impl Handle {
     /// What happens from now on.
     pub fn events(&self) -> Events {
         Events(self.bus.subscribe())
+    }
+
+    /// Tells whoever watches `/readyz` that this process will end soon.
+    pub fn drain(&self) {
+        self.draining.send_replace(true);
     }
 
     /// Ends the API and the loops. Nothing half done is left: what was committed stays.
@@ -71,9 +77,11 @@ pub async fn start<D: DataPlane>(
     let address = listener.local_addr().unwrap_or(config.api.address);
     let plane: SharedPlane = Arc::new(data_plane);
     let (stop, stopped) = watch::channel(false);
+    let (draining, drains) = watch::channel(false);
     let mut handle = Handle {
         address,
         bus: Bus::new(),
+        draining,
         stop,
         tasks: Vec::new(),
     };
@@ -104,6 +112,7 @@ pub async fn start<D: DataPlane>(
         pools,
         plane,
         bus: handle.bus.clone(),
+        draining: drains,
         stop: stopped.clone(),
     };
     handle

@@ -24,7 +24,7 @@ pub(super) async fn healthz() -> &'static str {
 )]
 pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str> {
     let mut missing = Vec::new();
-    if *app.stop.borrow() {
+    if *app.draining.borrow() {
         missing.push("shutting down".to_owned());
     }
     for (name, pool) in app.pools.iter() {

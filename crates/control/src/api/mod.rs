@@ -47,6 +47,7 @@ pub(crate) struct App {
     pub(crate) pools: Arc<BTreeMap<PoolName, PoolHandle>>,
     pub(crate) plane: SharedPlane,
     pub(crate) bus: Bus,
+    pub(crate) draining: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
 }
 
