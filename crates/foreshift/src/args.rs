@@ -1,0 +1,279 @@
+//! The command line, as clap reads it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use foreshift_wire::{ConnectionId, NodeId, PoolName};
+
+/// Forecasts load, and moves clients before a node is overloaded.
+#[derive(Debug, Parser)]
+#[command(name = "foreshift", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the ingress and its control loop
+    Run(Run),
+    /// Say whether a configuration can be used, and if not, which key is wrong
+    Check {
+        /// The configuration
+        #[arg(short, long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Show the pools and their nodes
+    Status(Remote),
+    /// List, add, remove or drain nodes
+    Nodes(Nodes),
+    /// Show where a key lives, pin it, or unpin it
+    #[command(subcommand)]
+    Affinity(Affinity),
+    /// List open connections, or move one
+    Connections(Connections),
+    /// Show moves, newest first
+    Moves {
+        #[command(flatten)]
+        pool: OfPool,
+        /// At most so many, up to 10000
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Show what would be moved now, and what would be left alone and why; nothing is done
+    Plan {
+        #[command(flatten)]
+        pool: OfPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Show the forecasts and how good they were lately
+    Forecast {
+        #[command(flatten)]
+        pool: OfPool,
+        /// Only this node
+        #[arg(long)]
+        node: Option<NodeId>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Follow what happens; ends with Ctrl-C
+    Events {
+        #[command(flatten)]
+        pool: OfPool,
+        /// Also show the loads at each round of the loop
+        #[arg(long)]
+        ticks: bool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// A live table of the nodes; ends with Ctrl-C
+    Top {
+        #[command(flatten)]
+        pool: OfPool,
+        /// Seconds between two looks
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+        interval: u64,
+        /// End after so many looks
+        #[arg(long)]
+        count: Option<u64>,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// Where the API is and how to print its answers.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Remote {
+    /// The API of a running `foreshift run`
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090")]
+    pub(crate) api: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OfPool {
+    /// Only this pool
+    #[arg(long)]
+    pub(crate) pool: Option<PoolName>,
+}
+
+/// The pool that a command is about; may be left out where there is only one.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct InPool {
+    /// The pool; may be left out where there is only one
+    #[arg(long)]
+    pub(crate) pool: Option<PoolName>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// How to write the log, to standard error; RUST_LOG sets the level
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Nodes {
+    #[command(subcommand)]
+    pub(crate) command: Option<NodesCommand>,
+    #[command(flatten)]
+    pub(crate) pool: OfPool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodesCommand {
+    /// Add a node; it is given keys once it is found healthy
+    Add(NodeAdd),
+    /// Remove a node; refused while connections are open to it
+    Remove {
+        id: NodeId,
+        /// Remove it although connections are open to it
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Move everything away from a node
+    Drain {
+        id: NodeId,
+        /// Return only once nothing is left on it
+        #[arg(long)]
+        wait: bool,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Give a drained or downed node keys again
+    Ready {
+        id: NodeId,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Take a node out at once; its connections are failed over or closed
+    Down {
+        id: NodeId,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct NodeAdd {
+    pub(crate) id: NodeId,
+    /// IP address and port
+    pub(crate) address: String,
+    /// Failure domain
+    #[arg(long, default_value = "")]
+    pub(crate) zone: String,
+    /// Share of the keys relative to the other nodes
+    #[arg(long, default_value_t = 1.0)]
+    pub(crate) weight: f64,
+    /// Requests that it can work on at once
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_in_flight: Option<u32>,
+    /// Connections that it can hold
+    #[arg(long, value_name = "N")]
+    pub(crate) connections: Option<u32>,
+    /// Requests per second that it can answer
+    #[arg(long, value_name = "N")]
+    pub(crate) requests_per_second: Option<f64>,
+    #[command(flatten)]
+    pub(crate) pool: InPool,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Affinity {
+    /// Where a key lives and why
+    Get {
+        key: String,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Move a key to a node and keep it there
+    Pin {
+        key: String,
+        node: NodeId,
+        /// For so many seconds; without end where absent
+        #[arg(long, value_name = "SECONDS")]
+        ttl: Option<u64>,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Let plans move a key again
+    Unpin {
+        key: String,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Connections {
+    #[command(subcommand)]
+    pub(crate) command: Option<ConnectionsCommand>,
+    #[command(flatten)]
+    pub(crate) list: ConnectionsList,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ConnectionsList {
+    #[command(flatten)]
+    pub(crate) pool: OfPool,
+    /// Only on this node
+    #[arg(long)]
+    pub(crate) node: Option<NodeId>,
+    /// Only of this affinity key
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+    /// At most so many, up to 10000
+    #[arg(long, default_value_t = 100)]
+    pub(crate) limit: usize,
+    #[command(flatten)]
+    pub(crate) remote: Remote,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConnectionsCommand {
+    /// List open connections
+    List(ConnectionsList),
+    /// Move a connection, with all others of its key, to another node
+    Migrate {
+        id: ConnectionId,
+        target: NodeId,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}

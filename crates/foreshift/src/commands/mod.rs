@@ -1,0 +1,39 @@
+//! One module a command: ask the API, print the answer.
+
+mod affinity;
+mod check;
+mod connections;
+mod events;
+mod forecast;
+mod moves;
+mod nodes;
+mod run;
+mod status;
+mod top;
+
+use anyhow::Result;
+
+use crate::{args::Command, output::Output};
+
+/// Does what the command line says.
+pub(crate) fn dispatch(command: Command) -> Result<()> {
+    let out = Output::new();
+    match command {
+        Command::Run(args) => run::run(&args),
+        Command::Check { config } => check::check(&out, &config),
+        Command::Status(remote) => status::status(&out, &remote),
+        Command::Nodes(args) => nodes::nodes(&out, args),
+        Command::Affinity(command) => affinity::affinity(&out, &command),
+        Command::Connections(args) => connections::connections(&out, args),
+        Command::Moves { pool, limit, remote } => moves::moves(&out, &pool, limit, &remote),
+        Command::Plan { pool, remote } => moves::plan(&out, &pool, &remote),
+        Command::Forecast { pool, node, remote } => forecast::forecast(&out, &pool, node.as_ref(), &remote),
+        Command::Events { pool, ticks, remote } => events::events(&out, &pool, ticks, &remote),
+        Command::Top {
+            pool,
+            interval,
+            count,
+            remote,
+        } => top::top(&out, &pool, interval, count, &remote),
+    }
+}

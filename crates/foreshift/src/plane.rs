@@ -1,0 +1,18 @@
+//! Joins the two halves: the ingress as control wants to see it.
+
+use foreshift_control::DataPlane;
+use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport};
+
+/// The ingress of this process.
+#[derive(Clone)]
+pub(crate) struct Plane(pub(crate) foreshift_ingress::Handle);
+
+impl DataPlane for Plane {
+    async fn report(&self) -> IngressReport {
+        self.0.report().await
+    }
+
+    async fn connections(&self, filter: ConnectionFilter) -> Vec<ConnectionInfo> {
+        self.0.connections(filter).await
+    }
+}
