@@ -16,8 +16,11 @@ use crate::{
 
 /// Runs until SIGINT or SIGTERM, then drains. A second signal ends it at once.
 pub(super) fn run(args: &Run) -> Result<()> {
-    let config = check::read(&args.config)?;
+    let (config, warnings) = check::read(&args.config)?;
     log(args.log);
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
     // One thread is enough for control; the workers of the ingress have threads of their own.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
