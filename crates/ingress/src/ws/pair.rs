@@ -232,7 +232,11 @@ impl Pair {
     /// Whether more is read from the client: not while the node is slow, nor while enough is held.
     fn takes_input(&self) -> bool {
         match &self.input {
-            Input::Held(held) => held.bytes.len() < self.worker.limits.pause_buffer_bytes as usize,
+            Input::Held(held) => {
+                // What answers the client's pings counts too: it must not be able to make us keep more.
+                let kept = held.bytes.len() + self.up.unsent().len() + self.down.unsent().len() + self.aside.len();
+                kept < self.worker.limits.pause_buffer_bytes as usize
+            }
             Input::Flowing | Input::Pausing => self.up.is_flushed(),
         }
     }

@@ -1,0 +1,228 @@
+//! How fast open WebSockets change their node: all sessions of a node that is drained, at once.
+//!
+//! Clients and nodes run in child processes, so that the data plane's process has no descriptors and no time to
+//! share with them. Descriptors bound the number of sockets: `SWITCH_SOCKETS` (10,000) is lowered where the limit
+//! of open files is too low, and the output says so.
+#![allow(clippy::print_stdout, reason = "a bench prints its figures")]
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use foreshift_meta::{Meta, Txn};
+use foreshift_wire::{Capacity, Config, IngressEvent, NodeId, NodeRecord, NodeSpec, NodeState, PoolName};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// Descriptors that the data plane needs besides two for each socket.
+const SPARE: u64 = 400;
+
+fn main() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    match std::env::var("SWITCH_ROLE").as_deref() {
+        Ok("node") => runtime.block_on(node()),
+        Ok("clients") => runtime.block_on(clients()),
+        _ => runtime.block_on(measure()),
+    }
+}
+
+/// A node that accepts every WebSocket, answers pings and closes, and echoes nothing else.
+async fn node() -> Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(async move {
+            let _ = serve(stream).await;
+        });
+    }
+}
+
+async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut buffer = vec![0; 1024];
+    let mut filled = 0;
+    while !buffer[..filled].ends_with(b"\r\n\r\n") {
+        let n = stream.read(&mut buffer[filled..]).await?;
+        if n == 0 {
+            return Ok(());
+        }
+        filled += n;
+    }
+    stream
+        .write_all(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n")
+        .await?;
+    loop {
+        // Control frames come whole: each is one write of the data plane.
+        let n = stream.read(&mut buffer).await?;
+        if n < 6 {
+            return Ok(());
+        }
+        let length = usize::from(buffer[1] & 0x7f);
+        let answer = if buffer[0] == 0x89 { 0x8a } else { 0x88 };
+        let mut frame = vec![answer, length as u8];
+        frame.extend_from_slice(&buffer[6..6 + length]);
+        stream.write_all(&frame).await?;
+        if answer == 0x88 {
+            return Ok(());
+        }
+    }
+}
+
+/// Opens as many WebSockets as asked for on standard input, says so, and waits for its end.
+async fn clients() -> Result<()> {
+    let (address, count): (SocketAddr, usize) = {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+        let (address, count) = line.trim().split_once(' ').ok_or("address and count")?;
+        (address.parse()?, count.parse()?)
+    };
+    let mut sockets = Vec::with_capacity(count);
+    for index in 0..count {
+        let mut stream = TcpStream::connect(address).await?;
+        let handshake = format!(
+            "GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+             Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nx-user: u{index}\r\n\r\n"
+        );
+        stream.write_all(handshake.as_bytes()).await?;
+        let n = stream.read(&mut [0; 512]).await?;
+        if n == 0 {
+            return Err("a handshake was refused".into());
+        }
+        sockets.push(stream);
+    }
+    println!("open");
+    let mut line = String::new();
+    std::io::stdin().read_line(&mut line)?;
+    let mut lost = 0;
+    for socket in &sockets {
+        lost += usize::from(!matches!(socket.try_read(&mut [0; 16]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock));
+    }
+    println!("{lost}");
+    Ok(())
+}
+
+/// A child process in a role; killed with its handle.
+struct Role {
+    child: Child,
+    lines: BufReader<std::process::ChildStdout>,
+}
+
+impl Role {
+    fn start(role: &str) -> Result<Self> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .env("SWITCH_ROLE", role)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let lines = BufReader::new(child.stdout.take().ok_or("no output")?);
+        Ok(Self { child, lines })
+    }
+
+    fn line(&mut self) -> Result<String> {
+        let mut line = String::new();
+        self.lines.read_line(&mut line)?;
+        Ok(line.trim().to_owned())
+    }
+
+    fn say(&mut self, line: &str) -> Result<()> {
+        let input = self.child.stdin.as_mut().ok_or("no input")?;
+        Ok(writeln!(input, "{line}")?)
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn open_files() -> u64 {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find(|l| l.starts_with("Max open files"));
+    line.and_then(|l| l.split_whitespace().nth(3)?.parse().ok()).unwrap_or(1024)
+}
+
+async fn measure() -> Result<()> {
+    let wanted: u64 = std::env::var("SWITCH_SOCKETS").ok().and_then(|s| s.parse().ok()).unwrap_or(10_000);
+    let sockets = wanted.min((open_files() - SPARE) / 2);
+    if sockets < wanted {
+        println!("{} open files are allowed: {sockets} sockets instead of {wanted}", open_files());
+    }
+    let (mut old, mut new, mut clients) = (Role::start("node")?, Role::start("node")?, Role::start("clients")?);
+    let (old_at, new_at): (SocketAddr, SocketAddr) = (old.line()?.parse()?, new.line()?.parse()?);
+    let config = Config::parse(
+        "[ingress.limits]\nconnections_per_source = 100000\n[[listener]]\nname = \"bench\"\naddress = \"127.0.0.1:0\"\n\
+         pool = \"bench\"\naffinity = [{ header = \"x-user\" }]\n[[pool]]\nname = \"bench\"\n",
+    )?;
+    let (meta, pool) = (Meta::in_memory(), PoolName::new("bench")?);
+    let set = |id: &str, address: SocketAddr, state: NodeState| -> Result<Txn> {
+        let spec = NodeSpec {
+            id: NodeId::new(id)?,
+            address: address.to_string(),
+            zone: String::new(),
+            weight: 1.0,
+            capacity: Capacity::default(),
+            state: NodeState::Ready,
+        };
+        Ok(Txn::new().put_node(&pool, &NodeRecord { spec, observed: state, reason: None }))
+    };
+    meta.commit(set("old", old_at, NodeState::Ready)?).await?;
+    let (ingress, mut events) = foreshift_ingress::start(&config, meta.clone()).await?;
+    clients.say(&format!("{} {sockets}", ingress.addresses()[0].1))?;
+    let opened = tokio::task::spawn_blocking(move || {
+        let line = clients.line().map_err(|e| e.to_string());
+        (clients, line)
+    });
+    let (mut clients, line) = opened.await?;
+    if line? != "open" {
+        return Err("the clients could not connect".into());
+    }
+    let both = set("new", new_at, NodeState::Ready)?.put_node(
+        &pool,
+        &NodeRecord {
+            spec: NodeSpec {
+                id: NodeId::new("old")?,
+                address: old_at.to_string(),
+                zone: String::new(),
+                weight: 1.0,
+                capacity: Capacity::default(),
+                state: NodeState::Draining,
+            },
+            observed: NodeState::Draining,
+            reason: None,
+        },
+    );
+    let begun = Instant::now();
+    meta.commit(both).await?;
+    let (mut pauses, mut failed) = (Vec::new(), 0);
+    while (pauses.len() + failed) < sockets as usize {
+        let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await?;
+        if let Some(IngressEvent::HandedOver { pauses_us, failure, .. }) = event {
+            failed += usize::from(failure.is_some());
+            pauses.extend(pauses_us.into_iter().map(|(_, pause)| pause));
+        }
+    }
+    let took = begun.elapsed();
+    clients.say("end")?;
+    let lost = clients.line()?;
+    pauses.sort_unstable();
+    let at = |q: f64| pauses[((pauses.len() - 1) as f64 * q) as usize] as f64 / 1000.0;
+    println!(
+        "{} switched in {:.2} s, {failed} failed, {lost} clients saw anything; pause p50 {:.2} ms, p99 {:.2} ms, max {:.2} ms",
+        pauses.len(),
+        took.as_secs_f64(),
+        at(0.5),
+        at(0.99),
+        at(1.0)
+    );
+    Ok(())
+}
