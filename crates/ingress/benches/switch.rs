@@ -25,7 +25,9 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 const SPARE: u64 = 400;
 
 fn main() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     match std::env::var("SWITCH_ROLE").as_deref() {
         Ok("node") => runtime.block_on(node()),
         Ok("clients") => runtime.block_on(clients()),
@@ -103,7 +105,9 @@ async fn clients() -> Result<()> {
     std::io::stdin().read_line(&mut line)?;
     let mut lost = 0;
     for socket in &sockets {
-        lost += usize::from(!matches!(socket.try_read(&mut [0; 16]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock));
+        lost += usize::from(
+            !matches!(socket.try_read(&mut [0; 16]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock),
+        );
     }
     println!("{lost}");
     Ok(())
@@ -148,16 +152,27 @@ impl Drop for Role {
 fn open_files() -> u64 {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
     let line = limits.lines().find(|l| l.starts_with("Max open files"));
-    line.and_then(|l| l.split_whitespace().nth(3)?.parse().ok()).unwrap_or(1024)
+    line.and_then(|l| l.split_whitespace().nth(3)?.parse().ok())
+        .unwrap_or(1024)
 }
 
 async fn measure() -> Result<()> {
-    let wanted: u64 = std::env::var("SWITCH_SOCKETS").ok().and_then(|s| s.parse().ok()).unwrap_or(10_000);
+    let wanted: u64 = std::env::var("SWITCH_SOCKETS")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(10_000);
     let sockets = wanted.min((open_files() - SPARE) / 2);
     if sockets < wanted {
-        println!("{} open files are allowed: {sockets} sockets instead of {wanted}", open_files());
+        println!(
+            "{} open files are allowed: {sockets} sockets instead of {wanted}",
+            open_files()
+        );
     }
-    let (mut old, mut new, mut clients) = (Role::start("node")?, Role::start("node")?, Role::start("clients")?);
+    let (mut old, mut new, mut clients) = (
+        Role::start("node")?,
+        Role::start("node")?,
+        Role::start("clients")?,
+    );
     let (old_at, new_at): (SocketAddr, SocketAddr) = (old.line()?.parse()?, new.line()?.parse()?);
     let config = Config::parse(
         "[ingress.limits]\nconnections_per_source = 100000\n[[listener]]\nname = \"bench\"\naddress = \"127.0.0.1:0\"\n\
@@ -173,7 +188,14 @@ async fn measure() -> Result<()> {
             capacity: Capacity::default(),
             state: NodeState::Ready,
         };
-        Ok(Txn::new().put_node(&pool, &NodeRecord { spec, observed: state, reason: None }))
+        Ok(Txn::new().put_node(
+            &pool,
+            &NodeRecord {
+                spec,
+                observed: state,
+                reason: None,
+            },
+        ))
     };
     meta.commit(set("old", old_at, NodeState::Ready)?).await?;
     let (ingress, mut events) = foreshift_ingress::start(&config, meta.clone()).await?;
@@ -206,7 +228,10 @@ async fn measure() -> Result<()> {
     let (mut pauses, mut failed) = (Vec::new(), 0);
     while (pauses.len() + failed) < sockets as usize {
         let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await?;
-        if let Some(IngressEvent::HandedOver { pauses_us, failure, .. }) = event {
+        if let Some(IngressEvent::HandedOver {
+            pauses_us, failure, ..
+        }) = event
+        {
             failed += usize::from(failure.is_some());
             pauses.extend(pauses_us.into_iter().map(|(_, pause)| pause));
         }

@@ -31,8 +31,9 @@ use self::{
 };
 use crate::message::{Ended, Requests, StreamEvent, ToMover, ToWorker};
 
-/// Hand-overs under way at once, except those that a request waits for.
-const ACTIVE_MAX: usize = 256;
+/// Hand-overs under way at once, except those that a request waits for. More would not end sooner, since the cores
+/// are busy, but each would pause its client longer.
+const ACTIVE_MAX: usize = 32;
 /// How often deadlines and expiries are looked at.
 const SWEEP: Duration = Duration::from_millis(100);
 

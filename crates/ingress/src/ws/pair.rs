@@ -234,7 +234,8 @@ impl Pair {
         match &self.input {
             Input::Held(held) => {
                 // What answers the client's pings counts too: it must not be able to make us keep more.
-                let kept = held.bytes.len() + self.up.unsent().len() + self.down.unsent().len() + self.aside.len();
+                let kept =
+                    held.bytes.len() + self.up.unsent().len() + self.down.unsent().len() + self.aside.len();
                 kept < self.worker.limits.pause_buffer_bytes as usize
             }
             Input::Flowing | Input::Pausing => self.up.is_flushed(),
