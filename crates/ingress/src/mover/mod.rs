@@ -17,7 +17,7 @@ use std::{
 
 use foreshift_meta::{
     Error, Meta,
-    routes::{RouteChange, RouteTable},
+    routes::{RouteChange, RouteTable, RouteWatch},
 };
 use foreshift_migration::{Event, Handover, Options};
 use foreshift_wire::{IngressEvent, SessionId};
@@ -124,39 +124,49 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
     Ok(())
 }
 
+/// Tells of each change of a pool's routes, until the metadata is closed.
+async fn follow(
+    index: usize,
+    pool: foreshift_wire::PoolName,
+    meta: Meta,
+    mut watch: RouteWatch,
+    notes: mpsc::UnboundedSender<Note>,
+) {
+    loop {
+        let note = match watch.next().await {
+            Ok(change) => Note::Routes(index, change),
+            Err(Error::Closed) => return,
+            Err(error) => {
+                tracing::warn!(%pool, %error, "reading the routes anew");
+                match RouteTable::load(&meta, &pool).await {
+                    Ok(table) => {
+                        watch = table.watch(&meta, &pool);
+                        Note::Reloaded(index, table)
+                    }
+                    Err(error) => {
+                        tracing::error!(%pool, %error, "cannot read the routes; trying again");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        continue;
+                    }
+                }
+            }
+        };
+        if notes.send(note).is_err() {
+            return;
+        }
+    }
+}
+
 impl Mover {
     /// Reads the routes of all pools and follows them.
     async fn load(&mut self) -> Result<(), Error> {
         for index in 0..self.pools.len() {
             let name = self.pools[index].config.name.clone();
             let table = RouteTable::load(&self.meta, &name).await?;
-            let mut watch = table.watch(&self.meta, &name);
+            let watch = table.watch(&self.meta, &name);
             self.reload(index, table);
             let (meta, notes) = (self.meta.clone(), self.notes.clone());
-            tokio::task::spawn_local(async move {
-                loop {
-                    let note = match watch.next().await {
-                        Ok(change) => Note::Routes(index, change),
-                        Err(error) => {
-                            tracing::warn!(pool = %name, %error, "reading the routes anew");
-                            match RouteTable::load(&meta, &name).await {
-                                Ok(table) => {
-                                    watch = table.watch(&meta, &name);
-                                    Note::Reloaded(index, table)
-                                }
-                                Err(error) => {
-                                    tracing::error!(pool = %name, %error, "cannot read the routes; trying again");
-                                    tokio::time::sleep(Duration::from_secs(1)).await;
-                                    continue;
-                                }
-                            }
-                        }
-                    };
-                    if notes.send(note).is_err() {
-                        return;
-                    }
-                }
-            });
+            tokio::task::spawn_local(follow(index, name, meta, watch, notes));
         }
         Ok(())
     }
