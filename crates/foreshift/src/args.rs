@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use foreshift_wire::{ConnectionId, NodeId, PoolName};
 
+use crate::commands::demo::{Backend, Demo};
+
 /// Forecasts load, and moves clients before a node is overloaded.
 #[derive(Debug, Parser)]
 #[command(name = "foreshift", version, max_term_width = 100)]
@@ -17,6 +19,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the ingress and its control loop
     Run(Run),
+    /// Show it: four backends, the ingress before them, load that heats up
+    Demo(Demo),
+    /// One of the demo's backends
+    #[command(hide = true)]
+    LabBackend(Backend),
+    /// The demo's ingress
+    #[command(hide = true)]
+    LabIngress(Run),
     /// Say whether a configuration can be used, and if not, which key is wrong
     Check {
         /// The configuration

@@ -3,6 +3,7 @@
 mod affinity;
 mod check;
 mod connections;
+pub(crate) mod demo;
 mod events;
 mod forecast;
 mod moves;
@@ -20,6 +21,9 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
     let out = Output::new();
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::LabBackend(args) => demo::backend(&args),
+        Command::LabIngress(args) => demo::ingress(&args),
         Command::Check { config } => check::check(&out, &config),
         Command::Status(remote) => status::status(&out, &remote),
         Command::Nodes(args) => nodes::nodes(&out, args),

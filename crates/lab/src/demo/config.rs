@@ -46,7 +46,7 @@ name = "{POOL}"
 mode = "{mode}"
 trigger = "{trigger}"
 load_threshold = 80
-migration_interval = "30s"
+migration_interval = "10s"
 check_interval = "500ms"
 health = {{ path = "/healthz", interval = "1s", timeout = "500ms", rise = 2, fall = 3 }}
 handoff_path = "/handoff"

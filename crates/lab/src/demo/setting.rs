@@ -15,13 +15,13 @@ pub(super) const NODES: [&str; 4] = ["a", "b", "c", "d"];
 /// Name of the pool.
 pub(super) const POOL: &str = "app";
 /// What a backend works on at once.
-pub(super) const WORKERS: usize = 4;
+pub(super) const WORKERS: usize = 8;
 /// Mean of the service time.
 pub(super) const SERVICE_TIME: Duration = Duration::from_millis(20);
 /// Standard deviation of the service time's logarithm.
 pub(super) const SPREAD: f64 = 0.5;
 /// A second whose 99th percentile is over this was a bad one.
-pub(super) const OBJECTIVE_MS: f64 = 250.0;
+pub(super) const OBJECTIVE_MS: f64 = 150.0;
 /// Of the work items, how many are HTTP requests.
 const HTTP_SHARE: f64 = 0.15;
 /// `balance_factor` of the configuration; the default.
@@ -51,10 +51,10 @@ impl Setting {
             homes: homes(secret, options.sessions)?,
             nodes: NODES.len(),
             node_capacity: node_capacity(),
-            base: 0.5,
-            surge: 0.8,
-            ramp_s: 6.0,
-            hold_s: 8.0,
+            base: 0.42,
+            surge: 0.75,
+            ramp_s: 5.0,
+            hold_s: 6.0,
             room: (options.sessions / 16).max(1),
             period_s: 30.0,
             trace,
