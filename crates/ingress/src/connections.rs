@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foreshift_wire::{ConnectionId, ConnectionInfo, ConnectionKind, SessionId};
+use foreshift_wire::{BucketReport, ConnectionId, ConnectionInfo, ConnectionKind, KeyReport, SessionId};
 use smallvec::SmallVec;
 
-use crate::{key::Key, message::StreamCommand, node::Node};
+use crate::{key::Key, loads::Loads, message::StreamCommand, node::Node};
 
 /// What a report takes from a connection, and starts anew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -104,16 +104,28 @@ pub(crate) fn key_text(key: &[u8]) -> String {
 type Members = SmallVec<[Rc<Connection>; 1]>;
 
 /// All connections of one worker.
-#[derive(Default)]
 pub(crate) struct Connections {
     by_id: RefCell<HashMap<u64, Rc<Connection>>>,
     by_session: RefCell<HashMap<(usize, SessionId), Members>>,
-    touched: RefCell<Vec<Rc<Connection>>>,
+    /// Those that counted something since the last report.
+    touched: RefCell<HashMap<u64, Rc<Connection>>>,
+    /// By pool.
+    loads: RefCell<Vec<Loads>>,
     /// Open streams by pool and bucket.
     streams: RefCell<HashMap<(usize, u16), u32>>,
 }
 
 impl Connections {
+    pub(crate) fn new(pools: usize) -> Self {
+        Self {
+            by_id: RefCell::default(),
+            by_session: RefCell::default(),
+            touched: RefCell::default(),
+            loads: RefCell::new(std::iter::repeat_with(Loads::default).take(pools).collect()),
+            streams: RefCell::default(),
+        }
+    }
+
     /// Enters a new connection that has no key yet.
     pub(crate) fn add(
         &self,
@@ -184,18 +196,8 @@ impl Connections {
         }
     }
 
-    /// Open streams of a pool, by bucket.
-    pub(crate) fn streams_by_bucket(&self, pool: usize) -> Vec<(u16, u32)> {
-        let streams = self.streams.borrow();
-        streams
-            .iter()
-            .filter(|((p, _), _)| *p == pool)
-            .map(|((_, bucket), n)| (*bucket, *n))
-            .collect()
-    }
-
     /// Open streams of a session.
-    pub(crate) fn streams_of(&self, pool: usize, session: SessionId) -> u32 {
+    fn streams_of(&self, pool: usize, session: SessionId) -> u32 {
         let sessions = self.by_session.borrow();
         sessions
             .get(&(pool, session))
@@ -213,6 +215,9 @@ impl Connections {
         let Some(session) = connection.session.get() else {
             return;
         };
+        self.settle(connection, session);
+        self.touched.borrow_mut().remove(&connection.id.0);
+        connection.touched.set(false);
         let mut sessions = self.by_session.borrow_mut();
         if let Entry::Occupied(mut entry) = sessions.entry((connection.pool, session)) {
             entry.get_mut().retain(|other| other.id != connection.id);
@@ -235,21 +240,42 @@ impl Connections {
         delta.busy_us += counted.busy_us;
         connection.delta.set(delta);
         if !connection.touched.replace(true) {
-            self.touched.borrow_mut().push(connection.clone());
+            self.touched
+                .borrow_mut()
+                .insert(connection.id.0, connection.clone());
         }
     }
 
-    /// What was counted since the last call, one element a connection that counted anything.
-    pub(crate) fn take_deltas(&self) -> Vec<(Rc<Connection>, Delta)> {
-        let touched = std::mem::take(&mut *self.touched.borrow_mut());
-        touched
-            .into_iter()
-            .map(|connection| {
-                connection.touched.set(false);
-                let delta = connection.delta.take();
-                (connection, delta)
-            })
-            .collect()
+    /// Adds what a connection counted to its session's load.
+    fn settle(&self, connection: &Connection, session: SessionId) {
+        let delta = connection.delta.take();
+        if delta == Delta::default() {
+            return;
+        }
+        self.loads.borrow_mut()[connection.pool].add(session, delta, || {
+            let node = connection.node.borrow().as_ref()?.id.clone();
+            Some((key_text(&connection.key.borrow()), node))
+        });
+    }
+
+    /// The loads of a pool's buckets and heavy keys since the last call.
+    pub(crate) fn take_loads(&self, pool: usize) -> (Vec<BucketReport>, Vec<KeyReport>) {
+        for connection in std::mem::take(&mut *self.touched.borrow_mut()).into_values() {
+            connection.touched.set(false);
+            if let Some(session) = connection.session.get() {
+                self.settle(&connection, session);
+            }
+        }
+        let loads = &mut self.loads.borrow_mut()[pool];
+        let streams = self.streams.borrow();
+        let open = streams
+            .iter()
+            .filter(|((p, _), _)| *p == pool)
+            .map(|((_, bucket), n)| (*bucket, *n));
+        (
+            loads.take_buckets(open),
+            loads.take_keys(|session| self.streams_of(pool, session)),
+        )
     }
 
     /// The connection with an id.

@@ -18,9 +18,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     access::AccessLog,
     error::Error,
+    loads::keep_heaviest,
     message::ToWorker,
     mover,
-    worker::{self, LISTED, heaviest},
+    worker::{self, LISTED},
 };
 
 /// A running data plane. Cheap to clone; it runs until the last clone is gone.
@@ -307,5 +308,5 @@ fn merge_keys(a: &mut PoolReport, b: Vec<foreshift_wire::KeyReport>) {
         }
         same
     });
-    a.keys = heaviest(std::mem::take(&mut a.keys));
+    keep_heaviest(&mut a.keys);
 }

@@ -13,6 +13,7 @@ mod http1;
 mod http2;
 mod io;
 mod key;
+mod loads;
 mod message;
 mod mover;
 mod node;

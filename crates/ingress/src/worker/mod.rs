@@ -31,7 +31,7 @@ use tokio::{
     task::LocalSet,
 };
 
-pub(crate) use self::{accept::Place, mailbox::LISTED, report::heaviest};
+pub(crate) use self::{accept::Place, mailbox::LISTED};
 use crate::{
     access::AccessLog,
     connections::{Connection, Connections},
@@ -122,6 +122,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             mover,
             mailbox,
         } = options;
+        let connections = Connections::new(pools.len());
         let pool_names = pools.iter().map(|(config, _)| config.name.clone()).collect();
         let pools = pools
             .into_iter()
@@ -138,7 +139,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             limits,
             pools,
             pool_names,
-            connections: Connections::default(),
+            connections,
             buffers: Buffers::default(),
             large_buffers: RefCell::default(),
             scratch: RefCell::new(vec![0; 64 * 1024]),
@@ -224,10 +225,10 @@ impl Worker {
 
     /// A connection ended.
     pub(crate) fn ended(&self, connection: &Rc<Connection>) {
+        self.connections.remove(connection);
         if let Some(node) = connection.node.borrow_mut().take() {
             node.detach();
         }
-        self.connections.remove(connection);
     }
 
     /// Tells the mover something. It ends only after the workers.
