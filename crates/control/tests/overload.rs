@@ -172,50 +172,47 @@ fn a_plan_says_why_a_node_is_left_alone() {
 }
 
 #[test]
-fn a_drained_node_loses_the_keys_that_were_placed_on_it() {
-    let running = start(&config(&format!("mode = \"act\"\n{TWO_NODES}")));
-    let (key, session) = keys_on(&running, "b").remove(0);
-    running
-        .put(&format!("/v1/pools/app/affinity/{key}"), "{\"node\":\"a\"}")
-        .ok();
-    running.handed_over(&running.routes().overrides[0], "b", None);
-    running.until("the pin settled", |running| {
-        running.routes().overrides[0].moving_from.is_none().then_some(())
-    });
-    assert_eq!(
-        running.delete(&format!("/v1/pools/app/affinity/{key}")).status,
-        204
-    );
-    for id in ["a", "b"] {
+fn a_drained_node_loses_the_keys_that_were_placed_on_it_pinned_or_not_in_every_mode() {
+    for (mode, unpin) in [("act", true), ("advise", false), ("observe", true)] {
+        let pool = config(&format!("mode = \"{mode}\"\n{TWO_NODES}"));
+        let running = start(&pool);
+        let (key, session) = keys_on(&running, "b").remove(0);
         running
-            .post(
-                &format!("/v1/pools/{}/nodes/{id}/report", app()),
-                "{\"utilisation\":0.1}",
-            )
+            .put(&format!("/v1/pools/app/affinity/{key}"), "{\"node\":\"a\"}")
             .ok();
-    }
-    // What has just moved cools down first, except that the interval may be waited for: drain from a fresh start.
-    let meta = running.stop();
-    let running = common::start_with(&config(&format!("mode = \"act\"\n{TWO_NODES}")), meta);
-    for id in ["a", "b"] {
+        running.handed_over(&running.routes().overrides[0], "b", None);
+        running.until("the pin settled", |running| {
+            running.routes().overrides[0].moving_from.is_none().then_some(())
+        });
+        if unpin {
+            assert_eq!(
+                running.delete(&format!("/v1/pools/app/affinity/{key}")).status,
+                204
+            );
+        }
+        // What has just moved would cool down first; a new run does not know of it.
+        let running = common::start_with(&pool, running.stop());
+        for id in ["a", "b"] {
+            let report = "{\"utilisation\":0.1}";
+            running
+                .post(&format!("/v1/pools/{}/nodes/{id}/report", app()), report)
+                .ok();
+        }
         running
-            .post(
-                &format!("/v1/pools/{}/nodes/{id}/report", app()),
-                "{\"utilisation\":0.1}",
-            )
+            .put("/v1/pools/app/nodes/a/state", "{\"state\":\"draining\"}")
             .ok();
+        let drained = running.until("it is moved", |running| {
+            running
+                .moves()
+                .into_iter()
+                .find(|made| made["reason"]["code"] == "drain")
+        });
+        let (to, moved) = (&drained["to"], &drained["unit"]["session"]);
+        assert_eq!(
+            (to, moved),
+            (&"b".into(), &session.to_string().into()),
+            "mode {mode}"
+        );
+        assert_eq!(drained["state"], "moving", "mode {mode}");
     }
-    running
-        .put("/v1/pools/app/nodes/a/state", "{\"state\":\"draining\"}")
-        .ok();
-    let drained = running.until("it is moved", |running| {
-        running
-            .moves()
-            .into_iter()
-            .find(|made| made["reason"]["code"] == "drain")
-    });
-    assert_eq!(
-        (&drained["to"], &drained["unit"]["session"]),
-        (&"b".into(), &session.to_string().into())
-    );
 }

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use foreshift_placement::{History, NodeIndex, PlanNode, PlanUnit, PlannerSettings, Predicted, plan};
 use foreshift_wire::{
-    Event, Mode, Move, MoveState, MovedBucket, NodeState, Override, Plan, PlanView, Trigger, Unit,
+    Event, Mode, Move, MoveId, MoveReason, MoveState, MovedBucket, NodeState, Override, Plan, PlanView,
+    Trigger, Unit,
 };
 
 use super::{
@@ -43,20 +44,38 @@ impl Planner {
 
 impl Pool {
     /// Plans and acts, where some node needs it.
+    ///
+    /// Draining is the operator's order, not the forecast's advice: it is carried out in every mode.
     pub(super) async fn decide(&mut self) -> Result<(), foreshift_meta::Error> {
         let relieve = self.to_relieve();
-        if relieve.is_empty() || self.settings.mode == Mode::Observe {
+        let watches = self.settings.mode == Mode::Observe && !self.has_left_to_drain();
+        if relieve.is_empty() || watches {
             return Ok(());
         }
         let (nodes, units) = (self.plan_nodes(), self.units(&relieve));
-        let plan = self.ask(&nodes, &units);
+        let Plan { moves, .. } = self.ask(&nodes, &units);
+        let (ordered, advice): (Vec<_>, Vec<_>) = moves
+            .into_iter()
+            .partition(|made| made.reason == MoveReason::Drain);
         match self.settings.mode {
-            Mode::Act => self.act(plan, &nodes).await,
-            Mode::Advise | Mode::Observe => {
-                self.advise(plan);
+            Mode::Act => {
+                self.act(ordered.into_iter().chain(advice).collect(), &nodes)
+                    .await
+            }
+            Mode::Advise => {
+                self.act(ordered, &nodes).await?;
+                self.advise(advice);
                 Ok(())
             }
+            Mode::Observe => self.act(ordered, &nodes).await,
         }
+    }
+
+    fn has_left_to_drain(&self) -> bool {
+        let mut nodes = self.routes.nodes();
+        nodes.any(|record| {
+            record.observed == NodeState::Draining && self.routes.overrides_on(&record.spec.id) > 0
+        })
     }
 
     /// What would be done now, whatever the mode. Nothing is done.
@@ -167,11 +186,14 @@ impl Pool {
     }
 
     /// Commits a plan: the routes and the records of its moves, in one transaction.
-    async fn act(&mut self, plan: Plan, nodes: &[PlanNode]) -> Result<(), foreshift_meta::Error> {
-        let moves: Vec<Move> = plan
-            .moves
+    async fn act(&mut self, planned: Vec<Move>, nodes: &[PlanNode]) -> Result<(), foreshift_meta::Error> {
+        // What was left out or put first is not in the plan's order any more, but ids rise.
+        let ids = self.log.next_id().0..;
+        let moves: Vec<Move> = planned
             .into_iter()
-            .map(|made| Move {
+            .zip(ids)
+            .map(|(made, id)| Move {
+                id: MoveId(id),
                 state: MoveState::Moving,
                 ..made
             })
@@ -209,11 +231,11 @@ impl Pool {
     }
 
     /// Shows a plan's moves, each at most once in `migration_interval`.
-    fn advise(&mut self, plan: Plan) {
+    fn advise(&mut self, advice: Vec<Move>) {
         let (now, interval) = (now_ms(), self.planner.settings.migration_interval_ms);
         let advised = &mut self.planner.advised_ms;
         advised.retain(|_, at| now.saturating_sub(*at) < interval);
-        for made in plan.moves {
+        for made in advice {
             if advised.contains_key(&made.unit) {
                 continue;
             }

@@ -200,9 +200,11 @@ impl Pool {
             state_bytes: 0,
             open_streams: load.rate.open,
             last_moved_ms: None,
-            pinned: session
-                .and_then(|session| self.routes.override_of(session))
-                .is_some_and(|set| set.pinned),
+            // A node that is to be emptied cannot keep what was pinned to it.
+            pinned: node.record.observed != NodeState::Draining
+                && session
+                    .and_then(|session| self.routes.override_of(session))
+                    .is_some_and(|set| set.pinned),
             moving: moving.contains(&load.unit) || session.is_some_and(bucket_moves),
         }
     }
