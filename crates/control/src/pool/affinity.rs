@@ -124,7 +124,7 @@ impl Pool {
     /// A node that takes keys.
     fn target(&self, id: &str) -> Answer<NodeId> {
         let id = self.known(id)?;
-        match self.routes.node(id.as_str()).map(|record| record.observed) {
+        match self.routes.node(&id).map(|record| record.observed) {
             Some(NodeState::Ready) => Ok(id),
             state => {
                 let state = state.map_or("gone", name);

@@ -106,7 +106,7 @@ impl Pool {
             let detail = "a node becomes joining by itself; wish for ready, draining or down";
             return Err(Refusal::Invalid(detail.into()));
         }
-        let Some(before) = self.routes.node(id.as_str()).cloned() else {
+        let Some(before) = self.routes.node(&id).cloned() else {
             return Err(Refusal::NotFound(format!("no node {id}")));
         };
         let spec = NodeSpec {
@@ -168,7 +168,7 @@ impl Pool {
         };
         node.verdict = change.verdict;
         node.reason = change.reason;
-        let Some(before) = self.routes.node(change.node.as_str()) else {
+        let Some(before) = self.routes.node(&change.node) else {
             return Ok(());
         };
         let record = self.record(before.spec.clone());
@@ -188,23 +188,23 @@ impl Pool {
         Ok(())
     }
 
-    /// The id where the pool has such a node.
+    /// The id where the pool has such a node. Found by text, so that a request may name anything.
     pub(super) fn known(&self, id: &str) -> Answer<NodeId> {
-        self.routes
-            .node(id)
-            .map(|record| record.spec.id.clone())
-            .ok_or_else(|| {
-                let ids: Vec<_> = self.nodes.keys().map(NodeId::as_str).collect();
-                let known = if ids.is_empty() {
-                    "none".into()
-                } else {
-                    ids.join(", ")
-                };
-                Refusal::NotFound(format!(
-                    "pool {} has no node {id:?}; there are: {known}",
-                    self.settings.name
-                ))
-            })
+        let found = NodeId::new(id).ok().filter(|id| self.routes.node(id).is_some());
+        found.ok_or_else(|| {
+            let ids: Vec<_> = self
+                .routes
+                .nodes()
+                .map(|record| record.spec.id.as_str())
+                .collect();
+            let known = if ids.is_empty() {
+                "none".into()
+            } else {
+                ids.join(", ")
+            };
+            let pool = &self.settings.name;
+            Refusal::NotFound(format!("pool {pool} has no node {id:?}; there are: {known}"))
+        })
     }
 
     async fn cancel_moves(&mut self, which: impl Fn(&foreshift_wire::Move) -> bool, why: &str) {

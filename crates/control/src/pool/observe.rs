@@ -6,6 +6,7 @@ use foreshift_forecast::{CapacityValues, LoadScore, SignalValues, load_score};
 use foreshift_wire::{Capacity, Event, KeyReport, NodeReport, NodeState, PoolReport, Signals};
 
 use super::{
+    plan::predicted,
     reports::Observed,
     state::{Node, Pool},
 };
@@ -32,7 +33,7 @@ impl Pool {
             .map(|record| (&record.spec.id, &record.spec.capacity));
         for (id, capacity) in capacities {
             if let Some(node) = self.nodes.get_mut(id) {
-                node.forecast(now, capacity);
+                node.forecast(now, capacity, &self.settings);
             }
         }
     }
@@ -93,11 +94,15 @@ impl Pool {
 }
 
 impl Node {
-    fn forecast(&mut self, now: u64, capacity: &Capacity) {
+    fn forecast(&mut self, now: u64, capacity: &Capacity, pool: &foreshift_wire::Pool) {
         self.score = load_score(&signal_values(&self.signals), &capacity_values(capacity));
         self.predictor
             .observe(now, self.score.map(|LoadScore { score, .. }| score));
         self.forecast = self.predictor.forecast();
+        self.predicted = self
+            .forecast
+            .as_ref()
+            .and_then(|forecast| predicted(forecast, pool));
     }
 }
 

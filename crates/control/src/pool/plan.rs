@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foreshift_forecast::Forecast;
 use foreshift_placement::{History, NodeIndex, PlanNode, PlanUnit, PlannerSettings, Predicted, plan};
 use foreshift_wire::{
     Event, Mode, Move, MoveId, MoveReason, MoveState, MovedBucket, NodeState, Override, Plan, PlanView,
@@ -40,6 +41,18 @@ impl Planner {
             advised_ms: HashMap::new(),
         }
     }
+}
+
+/// A forecast as the planner wants it.
+///
+/// What sets off a plan is the path at the trigger quantile; as a place to move to, a node counts with its median
+/// path.
+pub(super) fn predicted(forecast: &Forecast, pool: &foreshift_wire::Pool) -> Option<Predicted> {
+    Some(Predicted {
+        peak: forecast.peak(pool.trigger_quantile)?.score,
+        likely: forecast.peak(0.5)?.score,
+        crosses_in_ms: forecast.crosses_in_ms(pool.trigger_quantile, pool.load_threshold),
+    })
 }
 
 impl Pool {
@@ -134,7 +147,7 @@ impl Pool {
 
     fn highest(&self, node: &Node, path: fn(&Predicted) -> f64) -> Option<f64> {
         let now = node.score.map(|score| score.score);
-        let predicted = self.predicted(node).filter(|_| !self.only_now(node));
+        let predicted = node.predicted.filter(|_| !self.only_now(node));
         now.into_iter()
             .chain(predicted.map(|predicted| path(&predicted)))
             .reduce(f64::max)
@@ -145,24 +158,10 @@ impl Pool {
         self.settings.trigger == Trigger::Current || node.predictor.gated()
     }
 
-    /// A node's forecast as the planner wants it.
-    ///
-    /// What sets off a plan is the path at the trigger quantile; as a place to move to, a node counts with its
-    /// median path.
-    fn predicted(&self, node: &Node) -> Option<Predicted> {
-        let (quantile, threshold) = (self.settings.trigger_quantile, self.settings.load_threshold);
-        let forecast = node.forecast.as_ref()?;
-        Some(Predicted {
-            peak: forecast.peak(quantile)?.score,
-            likely: forecast.peak(0.5)?.score,
-            crosses_in_ms: forecast.crosses_in_ms(quantile, threshold),
-        })
-    }
-
     /// All nodes, in the map's order, so that its indices are the plan's.
     fn plan_nodes(&self) -> Vec<PlanNode> {
         let node = |known: &foreshift_placement::MapNode| {
-            let (node, record) = (self.nodes.get(&known.id)?, self.routes.node(known.id.as_str())?);
+            let (node, record) = (self.nodes.get(&known.id)?, self.routes.node(&known.id)?);
             Some(PlanNode {
                 id: known.id.clone(),
                 state: known.state,
@@ -172,7 +171,7 @@ impl Pool {
                 bottleneck: bottleneck(node),
                 open_streams: node.signals.connections.map(|connections| connections as u64),
                 score_now: node.score.map(|score| score.score),
-                predicted: self.predicted(node),
+                predicted: node.predicted,
                 gated: self.only_now(node),
             })
         };

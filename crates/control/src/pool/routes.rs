@@ -142,10 +142,8 @@ impl Routes {
         self.nodes.values().map(|kept| &kept.record)
     }
 
-    pub(super) fn node(&self, id: &str) -> Option<&NodeRecord> {
-        // Found by text, so that a request may name anything.
-        let id = NodeId::new(id).ok()?;
-        self.nodes.get(&id).map(|kept| &kept.record)
+    pub(super) fn node(&self, id: &NodeId) -> Option<&NodeRecord> {
+        self.nodes.get(id).map(|kept| &kept.record)
     }
 
     pub(super) fn overrides(&self) -> impl Iterator<Item = &Override> {

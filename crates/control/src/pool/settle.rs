@@ -372,9 +372,7 @@ impl Pool {
                 ..former.clone()
             });
         }
-        if self.routes.owner_of(set.session.bucket()) == Some(from)
-            || self.routes.node(from.as_str()).is_none()
-        {
+        if self.routes.owner_of(set.session.bucket()) == Some(from) || self.routes.node(from).is_none() {
             return None;
         }
         Some(Override {

@@ -1,13 +1,10 @@
 //! Everything that a pool's task owns.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-};
+use std::{collections::HashMap, net::SocketAddr};
 
 use foreshift_forecast::{Forecast, LoadScore, Predictor, PredictorOptions};
 use foreshift_meta::{Meta, routes};
-use foreshift_placement::{Keyed, Secret};
+use foreshift_placement::{Keyed, Predicted, Secret};
 use foreshift_telemetry::{KeyLoadOptions, KeyLoads, NodeLoad};
 use foreshift_wire::{
     Event, ForecastConfig, Move, MoveId, MoveOutcome, MoveState, NodeConfig, NodeId, NodeRecord, NodeSpec,
@@ -36,7 +33,7 @@ pub(super) struct Pool {
     predictors: PredictorOptions,
     pub(super) keyed: Keyed,
     pub(super) routes: Routes,
-    pub(super) nodes: BTreeMap<NodeId, Node>,
+    pub(super) nodes: HashMap<NodeId, Node>,
     pub(super) loads: KeyLoads,
     pub(super) log: MoveLog,
     pub(super) planner: Planner,
@@ -58,6 +55,8 @@ pub(super) struct Node {
     pub(super) reason: Option<String>,
     pub(super) predictor: Predictor,
     pub(super) forecast: Option<Forecast>,
+    /// The forecast as the planner wants it.
+    pub(super) predicted: Option<Predicted>,
     pub(super) signals: Signals,
     pub(super) score: Option<LoadScore>,
     pub(super) load: NodeLoad,
@@ -103,7 +102,7 @@ impl Pool {
             loads: KeyLoads::new(KeyLoadOptions::default()),
             settings,
             predictors,
-            nodes: BTreeMap::new(),
+            nodes: HashMap::new(),
             checker,
             plane: parts.plane,
             bus: parts.bus,
@@ -160,7 +159,7 @@ impl Pool {
         let settled = self.routes.overrides().filter(|set| {
             set.moving_from
                 .as_ref()
-                .is_some_and(|from| self.routes.node(from.as_str()).is_none())
+                .is_some_and(|from| self.routes.node(from).is_none())
         });
         let set_overrides = settled.map(|set| Override {
             moving_from: None,
@@ -200,6 +199,7 @@ impl Pool {
             })
             .expect("these options were accepted when the pool was opened"),
             forecast: None,
+            predicted: None,
             signals: Signals::default(),
             score: None,
             load: NodeLoad::new(REPORT_COUNTS_FOR),
@@ -248,7 +248,7 @@ impl Pool {
             .set_nodes
             .iter()
             .filter(|record| {
-                let before = self.routes.node(record.spec.id.as_str());
+                let before = self.routes.node(&record.spec.id);
                 before.is_none_or(|before| before.observed != record.observed)
             })
             .cloned()

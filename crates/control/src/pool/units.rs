@@ -73,13 +73,14 @@ impl Pool {
         let placed = self.placed_in_buckets();
         let mut units = Vec::new();
         for measure in Measure::ALL {
-            let places: HashMap<NodeIndex, usize> = relieved
-                .iter()
-                .filter(|node| node.measure == measure)
-                .enumerate()
-                .map(|(place, node)| (node.index, place))
-                .collect();
-            if places.is_empty() {
+            // By index: this is asked for every key and bucket that is known.
+            let mut places = vec![None; map.nodes().len()];
+            let nodes = || relieved.iter().filter(|node| node.measure == measure);
+            for (place, node) in nodes().enumerate() {
+                places[usize::from(node.index.0)] = Some(place);
+            }
+            let count = nodes().count();
+            if count == 0 {
                 continue;
             }
             let group = |unit| {
@@ -87,12 +88,11 @@ impl Pool {
                     UnitKind::Key(session) => map.lookup(session),
                     UnitKind::Bucket(bucket) => map.bucket_owner(bucket),
                 };
-                places.get(&node?).copied()
+                places.get(usize::from(node?.0)).copied().flatten()
             };
             let weight = |rate: &UnitRate| measure.of(rate);
-            let heaviest = self.loads.heaviest(places.len(), UNITS_MAX, group, weight);
-            let nodes = relieved.iter().filter(|node| node.measure == measure);
-            for (node, found) in nodes.zip(heaviest) {
+            let heaviest = self.loads.heaviest(count, UNITS_MAX, group, weight);
+            for (node, found) in nodes().zip(heaviest) {
                 let found = self.without_overlap(found, measure, &placed);
                 units.extend(found.into_iter().map(|load| self.unit(node, &load, &moving)));
             }
@@ -108,7 +108,7 @@ impl Pool {
 
     fn relieved(&self, index: NodeIndex) -> Option<Relieved<'_>> {
         let id = &self.routes.map().node(index)?.id;
-        let (node, record) = (self.nodes.get(id)?, self.routes.node(id.as_str())?);
+        let (node, record) = (self.nodes.get(id)?, self.routes.node(id)?);
         let (measure, points) = points(node, &record.spec.capacity);
         let score = node.score.map_or(0.0, |score| score.score);
         let growth = match self.likely(node) {
@@ -126,7 +126,9 @@ impl Pool {
     /// What keys with an override ask for, by bucket: the buckets' measured load includes it.
     fn placed_in_buckets(&self) -> HashMap<u16, Vec<UnitRate>> {
         let mut placed: HashMap<u16, Vec<UnitRate>> = HashMap::new();
-        for (unit, rate) in self.loads.iter() {
+        // Keys come first: the buckets behind them need not be looked at.
+        let (keys, _) = self.loads.len();
+        for (unit, rate) in self.loads.iter().take(keys) {
             if let UnitKind::Key(session) = unit
                 && self.routes.override_of(session).is_some()
             {

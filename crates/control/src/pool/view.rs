@@ -36,7 +36,7 @@ impl Pool {
     }
 
     pub(super) fn node_view(&self, id: &NodeId) -> Answer<NodeView> {
-        let found = self.routes.node(id.as_str()).zip(self.nodes.get(id));
+        let found = self.routes.node(id).zip(self.nodes.get(id));
         let (record, node) = found.ok_or_else(|| Refusal::NotFound(format!("no node {id}")))?;
         Ok(self.one_view(record, node, self.buckets().get(id).copied().unwrap_or(0)))
     }
