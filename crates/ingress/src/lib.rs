@@ -7,6 +7,7 @@
 mod access;
 mod clock;
 mod connections;
+mod elsewhere;
 mod error;
 mod handle;
 mod http1;

@@ -93,19 +93,11 @@ pub(crate) enum Reached {
     /// Shook hands, with the bytes that came behind the handshake.
     Opened(Result<(tokio::net::TcpStream, Vec<u8>), String>),
     /// Another node took over a WebSocket, or none did.
-    FailedOver(Option<FailedOver>),
+    FailedOver(Option<(NodeId, tokio::net::TcpStream, Vec<u8>)>),
     /// The new node goes on with an event stream, or not.
     Resumed(Result<(tokio::net::TcpStream, Resumed), String>),
     /// Another node took over an event stream, or none did.
     TakenOver(Option<(NodeId, tokio::net::TcpStream, Resumed)>),
-}
-
-/// A connection to the node that takes over from a dead one.
-#[derive(Debug)]
-pub(crate) struct FailedOver {
-    pub(crate) node: NodeId,
-    pub(crate) stream: tokio::net::TcpStream,
-    pub(crate) behind: Vec<u8>,
 }
 
 /// From a worker to the mover.

@@ -16,4 +16,4 @@ pub(crate) use chunked::Chunked;
 pub(crate) use connection::serve;
 pub(crate) use head::{Framing, Method, is_ours, line};
 pub(crate) use reject::Reject;
-pub(crate) use response::translate as translate_response;
+pub(crate) use response::{ResponseHead, translate as translate_response};

@@ -2,16 +2,17 @@
 
 use std::{rc::Rc, time::Instant};
 
-use foreshift_wire::{IngressEvent, NodeId};
+use foreshift_wire::NodeId;
 use tokio::net::TcpStream;
 
 use super::{
-    resume::{Resumed, resume, take_over},
+    resume::{Request, Resumed},
     stream::{Ended, EventStream},
 };
 use crate::{
     connections::micros_since,
-    message::{Reached, StreamCommand, StreamEvent, ToMover},
+    elsewhere::{Resume, connect_later, take_over, tell_failed_over},
+    message::{Reached, StreamCommand, StreamEvent},
     node::Node,
 };
 
@@ -58,12 +59,7 @@ impl EventStream<'_> {
             socket: None,
             opened: None,
         });
-        let (worker, connection, attempt) = (self.worker.clone(), self.connection.clone(), self.attempt);
-        tokio::task::spawn_local(async move {
-            let pool = &worker.pools[connection.pool];
-            let connected = worker.connect(pool, &to).await.map_err(|e| e.to_string());
-            connection.command(StreamCommand::Reached(attempt, Reached::Connected(connected)));
-        });
+        connect_later(self.worker, self.connection, to, self.attempt);
     }
 
     fn reached(&mut self, reached: Reached) -> Result<(), Ended> {
@@ -94,8 +90,7 @@ impl EventStream<'_> {
         };
         self.paused = Some(Instant::now());
         let from = self.node_of_now().map(|n| n.id.to_string()).unwrap_or_default();
-        let last_id = self.events.last_id().map(<[u8]>::to_vec);
-        let request = self.request.clone();
+        let request = self.request_for_rest();
         let within = self.pool().config.migration_deadline.get();
         let (connection, attempt) = (self.connection.clone(), self.attempt);
         tokio::task::spawn_local(async move {
@@ -104,10 +99,17 @@ impl EventStream<'_> {
                 ("Foreshift-Resume", &*session),
                 ("Foreshift-Migrated-From", &*from),
             ];
-            let resumed = resume(&socket, &request, last_id.as_deref(), &fields, within).await;
+            let resumed = request.resume(&socket, &fields, within).await;
             let resumed = resumed.map(|resumed| (socket, resumed));
             connection.command(StreamCommand::Reached(attempt, Reached::Resumed(resumed)));
         });
+    }
+
+    fn request_for_rest(&self) -> Request {
+        Request {
+            head: self.request.clone(),
+            last_id: self.events.last_id().map(<[u8]>::to_vec),
+        }
     }
 
     fn switch(&mut self) -> Result<(), Ended> {
@@ -137,15 +139,14 @@ impl EventStream<'_> {
             return Err(Ended::Broken { by_node: true });
         };
         if !self.may_fail_over() {
-            self.tell_failed_over(&dead.id, None);
+            tell_failed_over(self.worker, self.connection, &dead.id, None);
             return Err(Ended::Broken { by_node: true });
         }
         self.attempt += 1;
-        let last_id = self.events.last_id().map(<[u8]>::to_vec);
+        let request = self.request_for_rest();
         let (worker, connection, attempt) = (self.worker.clone(), self.connection.clone(), self.attempt);
-        let request = self.request.clone();
         tokio::task::spawn_local(async move {
-            let taken = take_over(&worker, &connection, &request, last_id.as_deref(), session, &dead).await;
+            let taken = take_over(&worker, &connection, session, &dead, &request).await;
             connection.command(StreamCommand::Reached(attempt, Reached::TakenOver(taken)));
         });
         Ok(())
@@ -158,27 +159,17 @@ impl EventStream<'_> {
             Some((node, stream, resumed))
         });
         if let Some(dead) = dead {
-            self.tell_failed_over(&dead.id, taken.as_ref().map(|(node, ..)| node.id.clone()));
+            tell_failed_over(
+                self.worker,
+                self.connection,
+                &dead.id,
+                taken.as_ref().map(|(node, ..)| node.id.clone()),
+            );
         }
         let Some((node, stream, resumed)) = taken else {
             return Err(Ended::Broken { by_node: true });
         };
         self.go_on(&node, stream, resumed.framing);
         self.node_sent(&resumed.behind)
-    }
-
-    fn tell_failed_over(&self, from: &NodeId, to: Option<NodeId>) {
-        let Some(session) = self.connection.session.get() else {
-            return;
-        };
-        let (pool, connection) = (self.pool().config.name.clone(), self.connection.id);
-        let event = IngressEvent::FailedOver {
-            pool,
-            session,
-            connection,
-            from: from.clone(),
-            to,
-        };
-        self.worker.tell(ToMover::Tell(event));
     }
 }

@@ -1,21 +1,13 @@
 //! The request for an event stream, made again with another node.
 
-use std::{io, rc::Rc, time::Duration};
+use std::{rc::Rc, time::Duration};
 
-use foreshift_wire::{NodeId, SessionId};
 use tokio::net::TcpStream;
 
 use crate::{
-    connections::Connection,
-    http1::{Framing, Method, line, translate_response},
-    io::{Deadline, Input, write_all},
-    node::Node,
-    worker::{Worker, connect},
+    elsewhere::{Fields, Resume, ask},
+    http1::{Framing, line},
 };
-
-/// Largest head of the answer.
-const HEAD_MAX: usize = 64 * 1024;
-const NODES_TRIED: usize = 3;
 
 /// A stream that another node has begun.
 #[derive(Debug)]
@@ -24,46 +16,31 @@ pub(crate) struct Resumed {
     pub(crate) behind: Vec<u8>,
 }
 
-/// Asks `node` to go on behind `last_id`. `request` is the head as the old node got it, with the empty line.
-pub(super) async fn resume(
-    node: &TcpStream,
-    request: &[u8],
-    last_id: Option<&[u8]>,
-    fields: &[(&str, &str)],
-    within: Duration,
-) -> Result<Resumed, String> {
-    let mut deadline = Deadline::default();
-    deadline.after(within);
-    let request = with_last_id(request, last_id, fields);
-    write_all(node, &request, &mut deadline)
-        .await
-        .map_err(|e| e.to_string())?;
-    let mut input = Input::default();
-    loop {
-        match input.read_more(node, HEAD_MAX, &mut deadline).await {
-            Ok(0) => return Err("the node closed the connection".into()),
-            Ok(_) => {}
-            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                return Err(format!("no answer within {within:?}"));
-            }
-            Err(e) => return Err(e.to_string()),
-        }
-        let answer = translate_response(input.filled(), Method::Idempotent, &mut Vec::new());
-        let Some(answer) = answer.map_err(|e| e.to_string())? else {
-            continue;
-        };
-        if answer.is_interim() {
-            input.consume(answer.len);
-            continue;
-        }
+/// A request for what comes behind an event.
+pub(super) struct Request {
+    /// The head as the first node got it, with the empty line.
+    pub(super) head: Rc<[u8]>,
+    pub(super) last_id: Option<Vec<u8>>,
+}
+
+impl Resume for Request {
+    type Resumed = Resumed;
+
+    async fn resume(
+        &self,
+        node: &TcpStream,
+        fields: &Fields<'_>,
+        within: Duration,
+    ) -> Result<Resumed, String> {
+        let request = with_last_id(&self.head, self.last_id.as_deref(), fields);
+        let (answer, behind) = ask(node, &request, within).await?;
         if !answer.event_stream {
             return Err(format!("the node answered {} and no event stream", answer.status));
         }
-        input.consume(answer.len);
-        return Ok(Resumed {
+        Ok(Resumed {
             framing: answer.framing,
-            behind: input.into_bytes(),
-        });
+            behind,
+        })
     }
 }
 
@@ -86,40 +63,6 @@ fn with_last_id(request: &[u8], last_id: Option<&[u8]>, fields: &[(&str, &str)])
     }
     out.extend_from_slice(b"\r\n");
     out
-}
-
-/// Another node goes on where a dead one stopped.
-pub(super) async fn take_over(
-    worker: &Worker,
-    connection: &Connection,
-    request: &[u8],
-    last_id: Option<&[u8]>,
-    session: SessionId,
-    dead: &Rc<Node>,
-) -> Option<(NodeId, TcpStream, Resumed)> {
-    let pool = &worker.pools[connection.pool];
-    if connect(dead.address, pool.config.connect_timeout.get())
-        .await
-        .is_ok()
-    {
-        return None;
-    }
-    worker.suspect(pool, dead, "connections broke and new ones are refused");
-    let session_text = session.to_string();
-    let fields = [
-        ("Foreshift-Resume", &*session_text),
-        ("Foreshift-Failover", dead.id.as_str()),
-    ];
-    for _ in 0..NODES_TRIED {
-        let node = pool.table.another(session, &dead.id, std::time::Instant::now())?;
-        let Ok(stream) = worker.connect(pool, &node).await else {
-            continue;
-        };
-        let within = pool.config.migration_deadline.get();
-        let resumed = resume(&stream, request, last_id, &fields, within).await.ok()?;
-        return Some((node.id.clone(), stream, resumed));
-    }
-    None
 }
 
 #[cfg(test)]

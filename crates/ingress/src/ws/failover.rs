@@ -4,24 +4,17 @@
 //! connections has dropped this one on purpose, and the client is told. Messages that were under way to the dead
 //! node are lost, as they would be with the client's own reconnect.
 
-use std::rc::Rc;
-
-use foreshift_wire::{Failover, IngressEvent, NodeId, SessionId};
+use foreshift_wire::{Failover, NodeId};
+use tokio::net::TcpStream;
 
 use super::{
-    handshake::Handshake,
     moving::Input,
     pair::{End, Pair},
 };
 use crate::{
-    connections::Connection,
-    message::{FailedOver, Reached, StreamCommand, ToMover},
-    node::Node,
-    worker::{Worker, connect},
+    elsewhere::{take_over, tell_failed_over},
+    message::{Reached, StreamCommand},
 };
-
-/// How many nodes are tried.
-const NODES_TRIED: usize = 3;
 
 const LOST: End = End::Close {
     code: 1012,
@@ -35,7 +28,7 @@ impl Pair {
         };
         let resumes = self.pool().config.failover == Failover::Resume;
         if !resumes || !self.down.tracker.at_message_boundary() || self.worker.draining() {
-            self.tell_failed_over(&dead.id, None);
+            tell_failed_over(&self.worker, &self.connection, &dead.id, None);
             return Err(LOST);
         }
         self.attempt += 1;
@@ -43,19 +36,20 @@ impl Pair {
         let (worker, connection, attempt) = (self.worker.clone(), self.connection.clone(), self.attempt);
         let handshake = self.handshake.clone();
         tokio::task::spawn_local(async move {
-            let taken = take_over(&worker, &connection, &handshake, session, &dead).await;
+            let taken = take_over(&worker, &connection, session, &dead, &handshake).await;
             connection.command(StreamCommand::Reached(attempt, Reached::FailedOver(taken)));
         });
         Ok(())
     }
 
-    pub(super) fn failed_over(&mut self, taken: Option<FailedOver>) -> Result<(), End> {
-        let dead = self.node_of_now().map(|n| n.id.clone());
-        let taken = taken.and_then(|t| Some((self.pool().table.node(&t.node)?, t)));
-        if let Some(dead) = dead {
-            self.tell_failed_over(&dead, taken.as_ref().map(|(node, _)| node.id.clone()));
+    pub(super) fn failed_over(&mut self, taken: Option<(NodeId, TcpStream, Vec<u8>)>) -> Result<(), End> {
+        let taken =
+            taken.and_then(|(id, stream, behind)| Some((self.pool().table.node(&id)?, stream, behind)));
+        if let Some(dead) = self.node_of_now() {
+            let to = taken.as_ref().map(|(node, ..)| node.id.clone());
+            tell_failed_over(&self.worker, &self.connection, &dead.id, to);
         }
-        let Some((node, FailedOver { stream, behind, .. })) = taken else {
+        let Some((node, stream, behind)) = taken else {
             return Err(LOST);
         };
         self.worker.serve_by(&self.connection, &node);
@@ -69,60 +63,4 @@ impl Pair {
         self.release();
         self.node_sent(&behind)
     }
-
-    fn tell_failed_over(&self, from: &NodeId, to: Option<NodeId>) {
-        let Some(session) = self.connection.session.get() else {
-            return;
-        };
-        let (pool, connection) = (self.pool().config.name.clone(), self.connection.id);
-        let event = IngressEvent::FailedOver {
-            pool,
-            session,
-            connection,
-            from: from.clone(),
-            to,
-        };
-        self.worker.tell(ToMover::Tell(event));
-    }
-}
-
-async fn take_over(
-    worker: &Worker,
-    connection: &Connection,
-    handshake: &Handshake,
-    session: SessionId,
-    dead: &Rc<Node>,
-) -> Option<FailedOver> {
-    let pool = &worker.pools[connection.pool];
-    let within = pool.config.connect_timeout.get();
-    if connect(dead.address, within).await.is_ok() {
-        return None;
-    }
-    worker.suspect(pool, dead, "connections broke and new ones are refused");
-    for _ in 0..NODES_TRIED {
-        let node = pool.table.another(session, &dead.id, std::time::Instant::now())?;
-        let Ok(stream) = worker.connect(pool, &node).await else {
-            continue;
-        };
-        let session = session.to_string();
-        let fields = [
-            ("Foreshift-Resume", &*session),
-            ("Foreshift-Failover", dead.id.as_str()),
-        ];
-        return match handshake
-            .repeat(&stream, &fields, pool.config.migration_deadline.get())
-            .await
-        {
-            Ok(behind) => Some(FailedOver {
-                node: node.id.clone(),
-                stream,
-                behind,
-            }),
-            Err(error) => {
-                tracing::warn!(node = %node.id, %error, "a node did not take over a WebSocket");
-                None
-            }
-        };
-    }
-    None
 }

@@ -1,13 +1,13 @@
 //! Opening handshakes: remembered, so that they can be made again with another node.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use tokio::net::TcpStream;
 
 use super::extensions;
 use crate::{
-    http1::{Method, line, translate_response},
-    io::{Deadline, Input, write_all},
+    elsewhere::{Fields, Resume, ask},
+    http1::line,
 };
 
 /// A WebSocket whose handshake a node has accepted.
@@ -30,55 +30,32 @@ pub(crate) struct Handshake {
     pub(crate) extensions: Option<Box<str>>,
 }
 
-/// Largest answer to a handshake.
-const ANSWER_MAX: usize = 64 * 1024;
+impl Resume for Handshake {
+    /// What the node sent behind its answer.
+    type Resumed = Vec<u8>;
 
-impl Handshake {
-    /// Makes the handshake again with another node, with further header fields. The client knows only the first
-    /// answer, so the new one must agree with it. Returns what came behind the answer.
-    pub(crate) async fn repeat(
+    /// The client knows only the first answer, so the new one must agree with it.
+    async fn resume(
         &self,
         node: &TcpStream,
-        fields: &[(&str, &str)],
+        fields: &Fields<'_>,
         within: Duration,
     ) -> Result<Vec<u8>, String> {
-        let mut deadline = Deadline::default();
-        deadline.after(within);
         let mut request = self.request[..self.request.len() - 2].to_vec();
         for (name, value) in fields {
             line(&mut request, name.as_bytes(), value.as_bytes());
         }
         request.extend_from_slice(b"\r\n");
-        write_all(node, &request, &mut deadline)
-            .await
-            .map_err(|e| e.to_string())?;
-        let mut input = Input::default();
-        loop {
-            match input.read_more(node, ANSWER_MAX, &mut deadline).await {
-                Ok(0) => return Err("the node closed the connection".into()),
-                Ok(_) => {}
-                Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                    return Err(format!("no answer within {within:?}"));
-                }
-                Err(e) => return Err(e.to_string()),
-            }
-            let answer = translate_response(input.filled(), Method::Idempotent, &mut Vec::new());
-            let Some(answer) = answer.map_err(|e| e.to_string())? else {
-                continue;
-            };
-            if answer.is_interim() {
-                input.consume(answer.len);
-                continue;
-            }
-            if answer.status != 101 {
-                return Err(format!("the node answered {}", answer.status));
-            }
-            self.agree(answer.accept.as_deref(), answer.extensions.as_deref())?;
-            input.consume(answer.len);
-            return Ok(input.into_bytes());
+        let (answer, behind) = ask(node, &request, within).await?;
+        if answer.status != 101 {
+            return Err(format!("the node answered {}", answer.status));
         }
+        self.agree(answer.accept.as_deref(), answer.extensions.as_deref())?;
+        Ok(behind)
     }
+}
 
+impl Handshake {
     fn agree(&self, accept: Option<&[u8]>, extensions: Option<&[u8]>) -> Result<(), String> {
         if accept.unwrap_or_default() != &*self.accept {
             return Err("the node's Sec-WebSocket-Accept differs".into());

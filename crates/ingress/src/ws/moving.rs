@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     connections::micros_since,
+    elsewhere::{Resume, connect_later},
     io::Deadline,
     message::{Reached, StreamCommand, StreamEvent},
     node::Node,
@@ -128,12 +129,7 @@ impl Pair {
             opened: None,
             barrier: None,
         }));
-        let (worker, connection, attempt) = (self.worker.clone(), self.connection.clone(), self.attempt);
-        tokio::task::spawn_local(async move {
-            let pool = &worker.pools[connection.pool];
-            let connected = worker.connect(pool, &to).await.map_err(|e| e.to_string());
-            connection.command(StreamCommand::Reached(attempt, Reached::Connected(connected)));
-        });
+        connect_later(&self.worker, &self.connection, to, self.attempt);
     }
 
     fn reached(&mut self, reached: Reached) -> Result<(), End> {
@@ -295,7 +291,7 @@ impl Pair {
                 ("Foreshift-Migrated-From", &*from),
             ];
             let opened = handshake
-                .repeat(&socket, &fields, within)
+                .resume(&socket, &fields, within)
                 .await
                 .map(|behind| (socket, behind));
             connection.command(StreamCommand::Reached(attempt, Reached::Opened(opened)));

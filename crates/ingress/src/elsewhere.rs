@@ -1,0 +1,141 @@
+//! Going on with another node: what WebSockets and event streams have in common.
+//!
+//! A request that opened a stream is sent again, to the node that a plan names or, where the old one died, to
+//! the next one that is ready.
+
+use std::{
+    io,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use foreshift_wire::{IngressEvent, NodeId, SessionId};
+use tokio::net::TcpStream;
+
+use crate::{
+    connections::Connection,
+    http1::{Method, ResponseHead, translate_response},
+    io::{Deadline, Input, write_all},
+    message::{Reached, StreamCommand, ToMover},
+    node::Node,
+    worker::{Worker, connect},
+};
+
+/// Largest head of an answer.
+const HEAD_MAX: usize = 64 * 1024;
+/// How many nodes are tried where one died.
+const NODES_TRIED: usize = 3;
+
+/// Header fields that tell a node why it is asked.
+pub(crate) type Fields<'a> = [(&'a str, &'a str); 2];
+
+/// What it takes to ask a node to go on with one kind of stream.
+pub(crate) trait Resume {
+    /// What the stream needs of the answer.
+    type Resumed;
+
+    /// Asks the node at the other end of `node` to go on.
+    async fn resume(
+        &self,
+        node: &TcpStream,
+        fields: &Fields<'_>,
+        within: Duration,
+    ) -> Result<Self::Resumed, String>;
+}
+
+/// Connects to the node that a stream is to move to; the stream hears of it by a command.
+pub(crate) fn connect_later(worker: &Rc<Worker>, connection: &Rc<Connection>, to: Rc<Node>, attempt: u32) {
+    let (worker, connection) = (worker.clone(), connection.clone());
+    tokio::task::spawn_local(async move {
+        let pool = &worker.pools[connection.pool];
+        let connected = worker.connect(pool, &to).await.map_err(|e| e.to_string());
+        connection.command(StreamCommand::Reached(attempt, Reached::Connected(connected)));
+    });
+}
+
+/// Sends a request and reads the head of its final answer, and what came behind it.
+pub(crate) async fn ask(
+    node: &TcpStream,
+    request: &[u8],
+    within: Duration,
+) -> Result<(ResponseHead, Vec<u8>), String> {
+    let mut deadline = Deadline::default();
+    deadline.after(within);
+    write_all(node, request, &mut deadline)
+        .await
+        .map_err(|e| e.to_string())?;
+    let mut input = Input::default();
+    loop {
+        match input.read_more(node, HEAD_MAX, &mut deadline).await {
+            Ok(0) => return Err("the node closed the connection".into()),
+            Ok(_) => {}
+            Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                return Err(format!("no answer within {within:?}"));
+            }
+            Err(e) => return Err(e.to_string()),
+        }
+        while let Some(answer) = translate_response(input.filled(), Method::Idempotent, &mut Vec::new())
+            .map_err(|e| e.to_string())?
+        {
+            input.consume(answer.len);
+            if !answer.is_interim() {
+                return Ok((answer, input.into_bytes()));
+            }
+        }
+    }
+}
+
+/// Finds a node that goes on where a dead one stopped. `None` where none does, or where the node is not dead: one
+/// that still takes connections has dropped this one on purpose.
+pub(crate) async fn take_over<R: Resume>(
+    worker: &Worker,
+    connection: &Connection,
+    session: SessionId,
+    dead: &Rc<Node>,
+    stream: &R,
+) -> Option<(NodeId, TcpStream, R::Resumed)> {
+    let pool = &worker.pools[connection.pool];
+    if connect(dead.address, pool.config.connect_timeout.get())
+        .await
+        .is_ok()
+    {
+        return None;
+    }
+    worker.suspect(pool, dead, "connections broke and new ones are refused");
+    let text = session.to_string();
+    let fields = [
+        ("Foreshift-Resume", &*text),
+        ("Foreshift-Failover", dead.id.as_str()),
+    ];
+    let within = pool.config.migration_deadline.get();
+    for _ in 0..NODES_TRIED {
+        let node = pool.table.another(session, &dead.id, Instant::now())?;
+        let Ok(socket) = worker.connect(pool, &node).await else {
+            continue;
+        };
+        match stream.resume(&socket, &fields, within).await {
+            Ok(resumed) => return Some((node.id.clone(), socket, resumed)),
+            Err(error) => {
+                tracing::warn!(node = %node.id, dead = %dead.id, %error, "a node did not take over a stream");
+                return None;
+            }
+        }
+    }
+    None
+}
+
+/// Tells control where a stream of a dead node went.
+pub(crate) fn tell_failed_over(worker: &Worker, connection: &Connection, from: &NodeId, to: Option<NodeId>) {
+    let Some(session) = connection.session.get() else {
+        return;
+    };
+    let pool = worker.pools[connection.pool].config.name.clone();
+    let (from, connection) = (from.clone(), connection.id);
+    worker.tell(ToMover::Tell(IngressEvent::FailedOver {
+        pool,
+        session,
+        connection,
+        from,
+        to,
+    }));
+}
