@@ -42,6 +42,47 @@ fn added_nodes_and_wishes_stay_and_the_configuration_wins_on_what_it_says() {
 }
 
 #[test]
+fn a_node_that_left_the_configuration_is_gone_with_what_was_placed_on_it() {
+    let running = start(&config(TWO_NODES));
+    running
+        .post(
+            "/v1/pools/app/nodes",
+            "{\"id\":\"c\",\"address\":\"127.0.0.1:9003\"}",
+        )
+        .ok();
+    let home = running.get("/v1/pools/app/affinity/k").ok()["node"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    running
+        .put("/v1/pools/app/affinity/k", &format!("{{\"node\":\"{home}\"}}"))
+        .ok();
+    running.put("/v1/pools/app/affinity/other", "{\"node\":\"b\"}");
+    let meta = running.stop();
+
+    let (only_a, _) = TWO_NODES.split_at(TWO_NODES.rfind("[[pool.node]]").unwrap());
+    let running = start_with(&config(only_a), meta);
+    let ids: Vec<_> = running
+        .routes()
+        .nodes
+        .iter()
+        .map(|node| node.spec.id.to_string())
+        .collect();
+    assert_eq!(
+        ids,
+        ["a", "c"],
+        "b left the configuration, c was added over the API"
+    );
+    assert!(
+        running
+            .routes()
+            .overrides
+            .iter()
+            .all(|set| set.node.as_str() != "b")
+    );
+}
+
+#[test]
 fn a_move_that_was_under_way_has_ended_and_its_route_is_kept() {
     let running = start(&config(TWO_NODES));
     let from = running.get("/v1/pools/app/affinity/k").ok()["node"]

@@ -19,10 +19,16 @@ impl Pool {
         let mut edit = Edit::default();
         for set in due {
             let used_ms = self.used_ms.get(&set.session).copied().unwrap_or(0);
-            let in_use = used_ms + IDLE_MS > now
-                || self.log.is_moving(set.session)
-                || self.is_connected(set.session).await;
-            if set.pinned || in_use {
+            let in_use = if set.pinned || used_ms + IDLE_MS > now || self.log.is_moving(set.session) {
+                true
+            } else {
+                match self.is_connected(set.session).await {
+                    Some(connected) => connected,
+                    // An ingress that is stuck is not asked again this round.
+                    None => break,
+                }
+            };
+            if in_use {
                 let expires_ms = Some(now + IDLE_MS);
                 edit.set_overrides.push(Override {
                     pinned: false,

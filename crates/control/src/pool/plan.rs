@@ -11,6 +11,7 @@ use foreshift_wire::{
 
 use super::{
     affinity::IDLE_MS,
+    log::MOVES_IN_METADATA,
     routes::Edit,
     state::{Node, Pool},
     units::bottleneck,
@@ -255,6 +256,17 @@ impl Pool {
     pub(super) fn remember_start(&mut self, made: &Move) {
         let nodes = self.plan_nodes();
         self.with_history(&nodes, |history, view| history.started(made, view));
+    }
+
+    /// Tells the planner's memory, which ends with a run, what was moved shortly before this one.
+    pub(super) fn remember_recent(&mut self) {
+        let since = now_ms().saturating_sub(self.planner.settings.migration_interval_ms);
+        let mut recent = self.log.newest(MOVES_IN_METADATA);
+        recent.retain(|made| made.planned_ms >= since && made.state == MoveState::Done);
+        let nodes = self.plan_nodes();
+        self.with_history(&nodes, |history, view| {
+            recent.iter().rev().for_each(|made| history.started(made, view));
+        });
     }
 
     /// Notes how moves ended.

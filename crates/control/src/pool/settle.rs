@@ -153,8 +153,11 @@ impl Pool {
         });
         let mut done = Vec::new();
         for (id, session) in keys.collect::<Vec<_>>() {
-            if !self.is_connected(session).await {
-                done.push(id);
+            match self.is_connected(session).await {
+                Some(false) => done.push(id),
+                Some(true) => {}
+                // An ingress that is stuck is not asked again this round.
+                None => break,
             }
         }
         let ending = Ending {
@@ -170,10 +173,13 @@ impl Pool {
         .await
     }
 
-    /// Whether a session has open connections; true where the ingress does not say.
+    /// Whether a session has open connections; `None` where the ingress does not say in time.
     ///
     /// The future borrows nothing, since a forecaster need not be `Sync` and so neither is `&Pool` `Send`.
-    pub(super) fn is_connected(&self, session: SessionId) -> impl Future<Output = bool> + Send + use<> {
+    pub(super) fn is_connected(
+        &self,
+        session: SessionId,
+    ) -> impl Future<Output = Option<bool>> + Send + use<> {
         let filter = ConnectionFilter {
             pool: Some(self.settings.name.clone()),
             session: Some(session),
@@ -182,10 +188,10 @@ impl Pool {
         };
         let plane = self.plane.clone();
         async move {
-            let asked = tokio::time::timeout(ANSWER_TIMEOUT, plane.connections(filter)).await;
-            asked.map_or(true, |found| {
-                found.iter().any(|connection| connection.session == session)
-            })
+            let found = tokio::time::timeout(ANSWER_TIMEOUT, plane.connections(filter))
+                .await
+                .ok()?;
+            Some(found.iter().any(|connection| connection.session == session))
         }
     }
 

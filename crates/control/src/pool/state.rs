@@ -3,12 +3,12 @@
 use std::{collections::HashMap, net::SocketAddr};
 
 use foreshift_forecast::{Forecast, LoadScore, Predictor, PredictorOptions};
-use foreshift_meta::{Meta, routes};
+use foreshift_meta::{Meta, Txn, routes};
 use foreshift_placement::{Keyed, Predicted, Secret};
 use foreshift_telemetry::{KeyLoadOptions, KeyLoads, NodeLoad};
 use foreshift_wire::{
     Event, ForecastConfig, Move, MoveId, MoveOutcome, MoveState, NodeConfig, NodeId, NodeRecord, NodeSpec,
-    NodeState, Override, SessionId, Signals,
+    NodeState, Override, PoolName, SessionId, Signals,
 };
 use rand_pcg::Pcg64Mcg;
 
@@ -111,34 +111,77 @@ impl Pool {
             used_ms: HashMap::new(),
             formers: HashMap::new(),
         };
-        pool.adopt_nodes().await?;
+        pool.adopt_nodes(&parts.meta).await?;
         pool.adopt_moves().await?;
+        pool.remember_recent();
         Ok(pool)
     }
 
-    /// The configuration wins on what it says of a node; the operator's wish and nodes added over the API stay.
-    async fn adopt_nodes(&mut self) -> Result<(), Error> {
-        let known: Vec<NodeRecord> = self.routes.nodes().cloned().collect();
+    /// The configuration wins on what it says of a node, and a node that left it is removed; the operator's wish
+    /// and nodes added over the API stay.
+    async fn adopt_nodes(&mut self, meta: &Meta) -> Result<(), Error> {
+        let configured: Vec<NodeId> = self.settings.node.iter().map(|node| node.id.clone()).collect();
+        let left = self.left_configuration(meta, &configured).await?;
+        let known: Vec<NodeRecord> = self
+            .routes
+            .nodes()
+            .filter(|record| !left.contains(&record.spec.id))
+            .cloned()
+            .collect();
         for record in &known {
-            let verdict = self.first_verdict(Some(record.observed));
-            self.track(&record.spec, verdict);
+            self.track(&record.spec, first_verdict(Some(record.observed)));
         }
-        let mut edit = Edit::default();
+        let mut edit = Edit {
+            remove_nodes: left.clone(),
+            ..Default::default()
+        };
+        edit.clear_overrides = self
+            .routes
+            .overrides()
+            .filter(|set| left.contains(&set.node))
+            .map(|set| set.session)
+            .collect();
+        edit.clear_buckets = self
+            .routes
+            .moved_buckets()
+            .filter(|set| left.contains(&set.node))
+            .map(|set| set.bucket)
+            .collect();
         for config in self.settings.node.clone() {
             let former = known.iter().find(|record| record.spec.id == config.id);
             let spec = merged(&config, former);
-            let verdict = self.first_verdict(former.map(|record| record.observed));
-            self.track(&spec, verdict);
+            self.track(&spec, first_verdict(former.map(|record| record.observed)));
             edit.set_nodes.push(self.record(spec));
         }
         for record in known
             .iter()
-            .filter(|r| !self.settings.node.iter().any(|c| c.id == r.spec.id))
+            .filter(|record| !configured.contains(&record.spec.id))
         {
             edit.set_nodes.push(self.record(record.spec.clone()));
         }
         edit.set_nodes.retain(|record| !known.contains(record));
-        Ok(self.routes.commit(edit).await?)
+        self.routes.commit(edit).await?;
+        let list = serde_json::to_vec(&configured).expect("a list of names is always JSON");
+        meta.commit(Txn::new().put(configured_key(&self.settings.name), list))
+            .await?;
+        Ok(())
+    }
+
+    /// Nodes that the configuration of the former run had and this one has not.
+    async fn left_configuration(&self, meta: &Meta, now: &[NodeId]) -> Result<Vec<NodeId>, Error> {
+        let key = configured_key(&self.settings.name);
+        let Some(found) = meta.get(&key).await? else {
+            return Ok(Vec::new());
+        };
+        let former: Vec<NodeId> =
+            serde_json::from_slice(&found.value).map_err(|e| foreshift_meta::Error::Malformed {
+                key,
+                detail: e.to_string(),
+            })?;
+        let left = former
+            .into_iter()
+            .filter(|id| !now.contains(id) && self.routes.node(id).is_some());
+        Ok(left.collect())
     }
 
     /// Moves that a former run left open. Their routes were committed; every client of then has to connect anew
@@ -176,15 +219,6 @@ impl Pool {
             self.log.end(made);
         }
         Ok(())
-    }
-
-    /// What is believed of a node before its first check: what a former run saw.
-    fn first_verdict(&self, former: Option<NodeState>) -> Verdict {
-        match former {
-            Some(NodeState::Ready | NodeState::Draining) => Verdict::Healthy,
-            Some(NodeState::Down) => Verdict::Unhealthy,
-            Some(NodeState::Joining) | None => Verdict::Unknown,
-        }
     }
 
     /// Begins to observe a node, or goes on with what has changed about it.
@@ -274,6 +308,20 @@ impl Pool {
             state: record.observed,
             reason,
         });
+    }
+}
+
+/// Where it is noted which nodes came from the configuration, to tell them from those added over the API.
+fn configured_key(pool: &PoolName) -> String {
+    format!("{}configured", routes::keys::pool(pool))
+}
+
+/// What is believed of a node before its first check: what a former run saw.
+fn first_verdict(former: Option<NodeState>) -> Verdict {
+    match former {
+        Some(NodeState::Ready | NodeState::Draining) => Verdict::Healthy,
+        Some(NodeState::Down) => Verdict::Unhealthy,
+        Some(NodeState::Joining) | None => Verdict::Unknown,
     }
 }
 
