@@ -25,6 +25,8 @@ use crate::{
 const HEAD_MAX: usize = 64 * 1024;
 /// How many nodes are tried where one died.
 const NODES_TRIED: usize = 3;
+/// How long a process may take to close all that it had open.
+const DYING: Duration = Duration::from_millis(100);
 
 /// Header fields that tell a node why it is asked.
 pub(crate) type Fields<'a> = [(&'a str, &'a str); 2];
@@ -95,10 +97,7 @@ pub(crate) async fn take_over<R: Resume>(
     stream: &R,
 ) -> Option<(NodeId, TcpStream, R::Resumed)> {
     let pool = &worker.pools[connection.pool];
-    if connect(dead.address, pool.config.connect_timeout.get())
-        .await
-        .is_ok()
-    {
+    if still_listens(dead, pool.config.connect_timeout.get()).await {
         return None;
     }
     worker.suspect(pool, dead, "connections broke and new ones are refused");
@@ -122,6 +121,23 @@ pub(crate) async fn take_over<R: Resume>(
         }
     }
     None
+}
+
+/// Whether a node that dropped a connection takes new ones.
+///
+/// The kernel closes what a dead process had open in no certain order, so the listener may outlive the
+/// connections by a moment. What it then still takes is reset when it goes, without ever having been accepted.
+async fn still_listens(node: &Node, within: Duration) -> bool {
+    let Ok(probe) = connect(node.address, within).await else {
+        return false;
+    };
+    if tokio::time::timeout(DYING, probe.readable()).await.is_err() {
+        return true;
+    }
+    match probe.try_read(&mut [0]) {
+        Ok(read) => read > 0,
+        Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+    }
 }
 
 /// Tells control where a stream of a dead node went.
