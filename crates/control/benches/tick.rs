@@ -29,6 +29,10 @@ impl DataPlane for Busy {
     async fn connections(&self, _: ConnectionFilter) -> Vec<ConnectionInfo> {
         Vec::new()
     }
+
+    async fn serves(&self, _: PoolName) -> bool {
+        true
+    }
 }
 
 fn config(mode: &str) -> Config {

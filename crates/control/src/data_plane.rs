@@ -5,7 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport};
+use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport, PoolName};
 
 /// A data plane that can be asked what it sees. Tests pass a fake.
 pub trait DataPlane: Clone + Send + Sync + 'static {
@@ -14,12 +14,16 @@ pub trait DataPlane: Clone + Send + Sync + 'static {
 
     /// The open connections that match `filter`.
     fn connections(&self, filter: ConnectionFilter) -> impl Future<Output = Vec<ConnectionInfo>> + Send;
+
+    /// Whether requests for the pool reach a node: it hears of nodes a moment after they are in metadata.
+    fn serves(&self, pool: PoolName) -> impl Future<Output = bool> + Send;
 }
 
 /// A [`DataPlane`] whose type is forgotten, so that the API's handlers need no type parameter.
 pub(crate) trait Plane: Send + Sync {
     fn report(&self) -> BoxFuture<'_, IngressReport>;
     fn connections(&self, filter: ConnectionFilter) -> BoxFuture<'_, Vec<ConnectionInfo>>;
+    fn serves(&self, pool: PoolName) -> BoxFuture<'_, bool>;
 }
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -32,5 +36,9 @@ impl<D: DataPlane> Plane for D {
 
     fn connections(&self, filter: ConnectionFilter) -> BoxFuture<'_, Vec<ConnectionInfo>> {
         Box::pin(DataPlane::connections(self, filter))
+    }
+
+    fn serves(&self, pool: PoolName) -> BoxFuture<'_, bool> {
+        Box::pin(DataPlane::serves(self, pool))
     }
 }

@@ -1,7 +1,7 @@
 //! Joins the two halves: the ingress as control wants to see it.
 
 use foreshift_control::DataPlane;
-use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport};
+use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport, PoolName};
 
 /// The ingress of this process.
 #[derive(Clone)]
@@ -14,5 +14,9 @@ impl DataPlane for Plane {
 
     async fn connections(&self, filter: ConnectionFilter) -> Vec<ConnectionInfo> {
         self.0.connections(filter).await
+    }
+
+    async fn serves(&self, pool: PoolName) -> bool {
+        self.0.serves(pool).await
     }
 }

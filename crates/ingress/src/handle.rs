@@ -9,7 +9,7 @@ use std::{
 use foreshift_meta::Meta;
 use foreshift_placement::{Keyed, Secret};
 use foreshift_wire::{
-    Config, ConnectionFilter, ConnectionInfo, IngressEvent, IngressReport, KeySelector, NodeReport,
+    Config, ConnectionFilter, ConnectionInfo, IngressEvent, IngressReport, KeySelector, NodeReport, PoolName,
     PoolReport,
 };
 use std::collections::HashMap;
@@ -220,6 +220,17 @@ impl Handle {
         all.sort_unstable_by_key(|c| c.id);
         all.truncate(limit);
         all
+    }
+
+    /// Whether every worker knows a ready node of the pool: what metadata says arrives a moment later.
+    pub async fn serves(&self, pool: PoolName) -> bool {
+        let answers = self
+            .ask(|answer| ToWorker::Serves {
+                pool: pool.clone(),
+                answer,
+            })
+            .await;
+        answers.len() == self.workers.len() && answers.into_iter().all(|serves| serves)
     }
 
     /// Ends gracefully: takes no new connections, answers what was asked, and after `patience` closes what is

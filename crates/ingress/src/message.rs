@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use foreshift_wire::{ConnectionFilter, ConnectionId, ConnectionInfo, NodeId, PoolReport, SessionId};
+use foreshift_wire::{
+    ConnectionFilter, ConnectionId, ConnectionInfo, NodeId, PoolName, PoolReport, SessionId,
+};
 use tokio::sync::oneshot;
 
 use crate::{sse::Resumed, table::Snapshot};
@@ -51,6 +53,11 @@ pub(crate) enum ToWorker {
     Close,
     /// How many connections are open?
     Open { answer: oneshot::Sender<usize> },
+    /// Has the pool a node that is ready?
+    Serves {
+        pool: PoolName,
+        answer: oneshot::Sender<bool>,
+    },
 }
 
 /// How a hand-over ended, for what waits at the gate.

@@ -236,6 +236,13 @@ impl Table {
         Some(nodes[usize::from(index.0)].clone())
     }
 
+    /// Whether a node is ready, so that requests have somewhere to go.
+    pub(crate) fn has_ready(&self) -> bool {
+        let snapshot = self.snapshot.borrow();
+        let ready = |s: &Arc<Snapshot>| s.map.nodes().iter().any(|n| n.state == NodeState::Ready);
+        snapshot.as_ref().is_some_and(ready)
+    }
+
     /// The node with an id.
     pub(crate) fn node(&self, id: &NodeId) -> Option<Rc<Node>> {
         self.nodes.borrow().iter().find(|n| n.id == *id).cloned()

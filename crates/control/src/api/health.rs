@@ -14,7 +14,7 @@ pub(super) async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 200 while every pool's loop runs and has a ready node; else 503 with what is missing.
+/// 200 while every pool's loop runs and has a ready node that the ingress knows; else 503 with what is missing.
 #[utoipa::path(
     get, path = "/readyz", tag = "process",
     responses(
@@ -30,6 +30,8 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str> {
     for (name, pool) in app.pools.iter() {
         if let Some(why) = pool.not_ready().await? {
             missing.push(format!("pool {name}: {why}"));
+        } else if !app.plane.serves(name.clone()).await {
+            missing.push(format!("pool {name}: the ingress has not heard of its nodes yet"));
         }
     }
     if missing.is_empty() {

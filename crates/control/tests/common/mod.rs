@@ -62,6 +62,10 @@ impl DataPlane for Plane {
             .cloned()
             .collect()
     }
+
+    async fn serves(&self, _: PoolName) -> bool {
+        true
+    }
 }
 
 /// A running control.

@@ -62,6 +62,10 @@ fn handle(worker: &Worker, message: ToWorker) {
         ToWorker::Open { answer } => {
             let _ = answer.send(worker.connections.len());
         }
+        ToWorker::Serves { pool, answer } => {
+            let mut pools = worker.pools.iter();
+            let _ = answer.send(pools.any(|p| p.config.name == pool && p.table.has_ready()));
+        }
     }
 }
 
