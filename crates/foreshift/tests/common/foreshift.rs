@@ -1,0 +1,157 @@
+//! The real program, with a configuration of the test's own.
+
+use std::{
+    fs,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+use super::{api::Api, peers::Node, process::Process, until};
+
+/// `foreshift run` at work.
+pub struct Foreshift {
+    /// Its process.
+    pub process: Process,
+    /// Its API.
+    pub api: Api,
+    /// Where its listener `web` is.
+    pub web: SocketAddr,
+    folder: TempDir,
+}
+
+impl Foreshift {
+    /// Starts it in front of `nodes` and waits until it is ready. `pool` holds further keys of the pool.
+    #[track_caller]
+    pub fn start(nodes: &[&Node], pool: &str) -> Self {
+        Self::start_with_files(nodes, pool, None)
+    }
+
+    /// As [`Foreshift::start`], with a limit of open files.
+    #[track_caller]
+    pub fn start_with_files(nodes: &[&Node], pool: &str, files_max: Option<u32>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let file = write(folder.path(), &config(free, free, nodes, pool));
+        let mut command = match files_max {
+            None => command(folder.path()),
+            Some(files) => limited(&command(folder.path()), files),
+        };
+        let mut process = Process::start("foreshift", command.args(["run", "-c"]).arg(file));
+        let mut told = |what: &str| {
+            until(what, || {
+                assert!(process.has_ended().is_none(), "{}", process.printed());
+                address_in(&process.printed(), what)
+            })
+        };
+        let (api, web) = (Api::new(told("the API listens")), told("listening listener=web"));
+        until("foreshift is ready", || api.is_ok("/readyz").then_some(()));
+        Self {
+            process,
+            api,
+            web,
+            folder,
+        }
+    }
+
+    /// A URL on its listener.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.web)
+    }
+
+    /// Its folder, for what the test keeps beside it.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// What `foreshift` printed, and how it ended, where it is expected to end by itself.
+pub struct Ended {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Both its streams.
+    pub printed: String,
+}
+
+/// Runs `foreshift` with arguments in a folder to its end.
+#[track_caller]
+pub fn to_its_end(folder: &Path, arguments: &[&str]) -> Ended {
+    let mut process = Process::start("foreshift", command(folder).args(arguments));
+    let status = process.ended();
+    Ended {
+        code: status.code(),
+        printed: process.printed_at_end(),
+    }
+}
+
+/// Writes a configuration; its path.
+pub fn write(folder: &Path, text: &str) -> PathBuf {
+    let file = folder.join("foreshift.toml");
+    fs::write(&file, text).expect("the test's folder can be written");
+    file
+}
+
+/// A configuration with one listener and one pool, `app`.
+pub fn config(api: SocketAddr, web: SocketAddr, nodes: &[&Node], pool: &str) -> String {
+    let mut text = format!(
+        r#"
+[api]
+address = "{api}"
+[meta]
+path = "meta.redb"
+[ingress]
+workers = 2
+drain_timeout = "5s"
+[[listener]]
+name = "web"
+address = "{web}"
+pool = "app"
+affinity = [{{ header = "x-user" }}, {{ query = "user" }}, {{ source_address = 32 }}]
+[[pool]]
+name = "app"
+{pool}
+"#
+    );
+    for node in nodes {
+        text += &format!(
+            "[[pool.node]]\nid = \"{}\"\naddress = \"{}\"\n",
+            node.id, node.address
+        );
+    }
+    text
+}
+
+/// The address that the log gives on the line with these words.
+fn address_in(log: &str, words: &str) -> Option<SocketAddr> {
+    let line = log.lines().find(|line| line.contains(words))?;
+    line.split_once("address=")?.1.parse().ok()
+}
+
+/// An address on loopback that nobody uses at this moment.
+pub fn free_address() -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
+    listener.local_addr().expect("it is bound")
+}
+
+/// The same program under a limit of open files, which a shell sets before it becomes the program.
+fn limited(program: &Command, files: u32) -> Command {
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", &format!("ulimit -n {files} && exec \"$0\" \"$@\"")])
+        .arg(program.get_program());
+    if let Some(folder) = program.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_foreshift"));
+    command
+        .current_dir(folder)
+        .env_remove("RUST_LOG")
+        .env("NO_COLOR", "1");
+    command
+}
