@@ -1,4 +1,7 @@
 //! `cargo xtask demo`: from a fresh clone to the demo in one command.
+//!
+//! An optimised build: from nothing it takes twice the CPU time of an unoptimised one (146 s against 79 s), but the
+//! demo compares latencies, and on few cores load, ingress and backends share them.
 
 use std::process::Command;
 

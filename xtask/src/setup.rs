@@ -25,6 +25,7 @@ pub(crate) const HAPROXY: Program = program("haproxy", "haproxy");
 pub(crate) const NGINX: Program = program("nginx", "nginx-light");
 const CURL: Program = program("curl", "curl");
 const CHROMIUM: Program = program("chromium", "chromium");
+const NGHTTP: Program = program("nghttp", "nghttp2-client");
 const PYTHON: Program = program("python3", "python3");
 
 /// Version of PyPI's `websockets` that the tests talk to.
@@ -32,7 +33,7 @@ const WEBSOCKETS: &str = "websockets==15.0.1";
 
 /// Everything that the end-to-end tests talk to.
 pub(crate) fn for_tests() -> Result<()> {
-    programs(&[CURL, PYTHON, CHROMIUM])?;
+    programs(&[CURL, NGHTTP, PYTHON, CHROMIUM])?;
     python_packages()?;
     nextest()
 }

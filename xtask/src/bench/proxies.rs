@@ -4,6 +4,7 @@
 
 use std::{
     env, fs,
+    io::{self, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Contender, cores::Cores};
+use super::{Contender, cores::Cores, http};
 use crate::setup;
 
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,6 +26,8 @@ pub(super) struct Proxy {
     child: Child,
     /// Where it listens for clients.
     pub(super) address: SocketAddr,
+    /// Where it tells whether it is ready, if it tells.
+    api: Option<SocketAddr>,
     folder: TempDir,
 }
 
@@ -37,8 +40,8 @@ impl Proxy {
         cores: Option<Cores>,
     ) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a folder for the proxy")?;
-        let address = free_address()?;
-        let mut command = command(contender, foreshift, address, backend, folder.path())?;
+        let (address, api) = (free_address()?, free_address()?);
+        let mut command = command(contender, foreshift, address, api, backend, folder.path())?;
         let log = fs::File::create(folder.path().join("log"))?;
         command
             .current_dir(folder.path())
@@ -53,10 +56,11 @@ impl Proxy {
         let mut proxy = Self {
             child,
             address,
+            api: (contender == Contender::Foreshift).then_some(api),
             folder,
         };
         proxy
-            .wait_until_it_listens()
+            .wait_until_ready()
             .with_context(|| format!("start {contender:?}"))?;
         Ok(proxy)
     }
@@ -73,19 +77,39 @@ impl Proxy {
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
 
-    fn wait_until_it_listens(&mut self) -> Result<()> {
+    fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
-        while TcpStream::connect(self.address).is_err() {
+        while !self.is_ready() {
             if let Some(status) = self.child.try_wait()? {
                 bail!("it ended with {status}:\n{}", self.log());
             }
             if Instant::now() > deadline {
-                bail!("it does not listen after {START_TIMEOUT:?}:\n{}", self.log());
+                bail!("it is not ready after {START_TIMEOUT:?}:\n{}", self.log());
             }
             thread::sleep(Duration::from_millis(20));
         }
         Ok(())
     }
+
+    fn is_ready(&self) -> bool {
+        match self.api {
+            Some(api) => says_ready(api).unwrap_or(false),
+            None => TcpStream::connect(self.address).is_ok(),
+        }
+    }
+}
+
+/// Asks Foreshift's `/readyz`.
+fn says_ready(api: SocketAddr) -> io::Result<bool> {
+    let mut stream = TcpStream::connect(api)?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    write!(
+        stream,
+        "GET /readyz HTTP/1.1\r\nHost: {api}\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(http::status(&answer) == Some(200))
 }
 
 impl Drop for Proxy {
@@ -112,6 +136,7 @@ fn command(
     contender: Contender,
     foreshift: &Path,
     address: SocketAddr,
+    api: SocketAddr,
     backend: SocketAddr,
     folder: &Path,
 ) -> Result<Command> {
@@ -124,7 +149,7 @@ fn command(
         Contender::Direct => bail!("direct has no proxy"),
         Contender::Foreshift => {
             let mut command = Command::new(foreshift);
-            let config = foreshift_config(address, free_address()?, backend);
+            let config = foreshift_config(address, api, backend);
             command.args(["run", "-c"]).arg(file("foreshift.toml", config)?);
             command
         }
