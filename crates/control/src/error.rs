@@ -9,9 +9,7 @@ use foreshift_wire::PoolName;
 #[non_exhaustive]
 pub enum Error {
     /// The API's address cannot be used.
-    #[error(
-        "api.address: cannot listen on {address}: {source}; stop what listens there, or choose another port"
-    )]
+    #[error("cannot listen on {address}: {source}; stop what listens there, or choose another port")]
     Listen {
         /// As configured.
         address: SocketAddr,
@@ -19,9 +17,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// The API has no tokens yet.
-    #[error(
-        "api.address: {address} can be reached by others, and the API has no tokens yet; use 127.0.0.1 or [::1]"
-    )]
+    #[error("{address} can be reached by others, and the API has no tokens yet; use 127.0.0.1 or [::1]")]
     NotLoopback {
         /// As configured.
         address: SocketAddr,
@@ -37,4 +33,14 @@ pub enum Error {
         /// What does not fit.
         source: foreshift_forecast::Error,
     },
+}
+
+impl Error {
+    /// The configuration's key that is to blame.
+    pub fn key(&self) -> Option<&'static str> {
+        match self {
+            Self::Listen { .. } | Self::NotLoopback { .. } => Some("api.address"),
+            Self::Meta(_) | Self::Forecast { .. } => None,
+        }
+    }
 }

@@ -9,6 +9,8 @@ pub enum Error {
     /// A listener's address cannot be used.
     #[error("listener {name}: cannot listen on {address}: {source}{}", hint(.source))]
     Listen {
+        /// Its place among the listeners, from 0.
+        index: usize,
         /// The listener's name.
         name: String,
         /// Its address.
@@ -30,6 +32,16 @@ pub enum Error {
     /// A thread or its runtime could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
+}
+
+impl Error {
+    /// The configuration's key that is to blame.
+    pub fn key(&self) -> Option<String> {
+        match self {
+            Self::Listen { index, .. } => Some(format!("listener[{index}].address")),
+            Self::NoPool { .. } | Self::Meta(_) | Self::Thread(_) => None,
+        }
+    }
 }
 
 fn hint(error: &std::io::Error) -> &'static str {

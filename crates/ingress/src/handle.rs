@@ -128,8 +128,9 @@ impl Sockets {
 
 fn listen(config: &Config, workers: usize) -> Result<Vec<Sockets>, Error> {
     let mut all = Vec::new();
-    for listener in &config.listener {
+    for (index, listener) in config.listener.iter().enumerate() {
         let failed = |source| Error::Listen {
+            index,
             name: listener.name.clone(),
             address: listener.address,
             source,

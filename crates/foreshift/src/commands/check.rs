@@ -7,31 +7,55 @@ use foreshift_wire::Config;
 
 use crate::output::{Output, name};
 
-/// Reads a configuration. The error names, for everything that is wrong, the file, the line, the key and what to do.
-pub(super) fn read(file: &Path) -> Result<(Config, Vec<String>)> {
-    let shown = file.display();
-    let text =
-        std::fs::read_to_string(file).with_context(|| format!("cannot read the configuration {shown}"))?;
-    let Ok(config) = Config::parse(&text) else {
-        let problems = Config::problems(&text);
-        let lines: Vec<_> = problems
-            .iter()
-            .map(|problem| format!("{shown}: {problem}"))
-            .collect();
-        bail!("{}", lines.join("\n"));
-    };
-    let warning = |warning: foreshift_wire::ConfigWarning| {
-        format!(
-            "{shown}: line {}: {warning}",
-            Config::line_of(&text, &warning.key)
-        )
-    };
-    let warnings = config.warnings().into_iter().map(warning).collect();
-    Ok((config, warnings))
+/// A configuration that makes sense, and the text that it was read from.
+pub(super) struct Read {
+    pub(super) config: Config,
+    file: String,
+    text: String,
+}
+
+impl Read {
+    /// Reads a configuration. The error names, for everything that is wrong, the file, the line, the key and what to do.
+    pub(super) fn from(file: &Path) -> Result<Self> {
+        let shown = file.display().to_string();
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the configuration {shown}"))?;
+        let Ok(config) = Config::parse(&text) else {
+            let problems = Config::problems(&text);
+            let lines: Vec<_> = problems
+                .iter()
+                .map(|problem| format!("{shown}: {problem}"))
+                .collect();
+            bail!("{}", lines.join("\n"));
+        };
+        Ok(Self {
+            config,
+            file: shown,
+            text,
+        })
+    }
+
+    /// Where a key is written: for what turns out to be wrong only once it is used.
+    pub(super) fn place(&self, key: &str) -> String {
+        format!("{}: line {}: {key}", self.file, Config::line_of(&self.text, key))
+    }
+
+    /// What is allowed but hardly meant.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let warning = |warning: foreshift_wire::ConfigWarning| {
+            format!(
+                "{}: line {}: {warning}",
+                self.file,
+                Config::line_of(&self.text, &warning.key)
+            )
+        };
+        self.config.warnings().into_iter().map(warning).collect()
+    }
 }
 
 pub(super) fn check(out: &Output, file: &Path) -> Result<()> {
-    let (config, warnings) = read(file)?;
+    let read = Read::from(file)?;
+    let config = &read.config;
     out.line(format!("{} can be used", file.display()))?;
     out.line(format!("api       http://{}", config.api.address))?;
     out.line(format!("metadata  {}", config.meta.path.display()))?;
@@ -47,7 +71,7 @@ pub(super) fn check(out: &Output, file: &Path) -> Result<()> {
             pool.node.len()
         ))?;
     }
-    for warning in warnings {
+    for warning in read.warnings() {
         out.line(format!("warning: {warning}"))?;
     }
     Ok(())
