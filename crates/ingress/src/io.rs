@@ -212,23 +212,35 @@ impl Input {
     }
 }
 
-/// Size of a pooled buffer.
+/// Size of the buffers that heads and short answers are read into.
 pub(crate) const BUFFER: usize = 16 * 1024;
-const BUFFERS_MAX: usize = 256;
+/// Size of the buffers that long answers are passed on with.
+pub(crate) const LARGE_BUFFER: usize = 64 * 1024;
+/// Bytes that a pool keeps at most.
+const KEPT_MAX: usize = 4 * 1024 * 1024;
 
-/// Buffers of [`BUFFER`] bytes that one worker's connections take and give back.
-#[derive(Default)]
-pub(crate) struct Buffers(RefCell<Vec<Vec<u8>>>);
+/// Buffers of one size that one worker's connections take and give back.
+pub(crate) struct Buffers {
+    size: usize,
+    kept: RefCell<Vec<Vec<u8>>>,
+}
 
 impl Buffers {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            size,
+            kept: RefCell::default(),
+        }
+    }
+
     pub(crate) fn take(&self) -> Vec<u8> {
-        self.0.borrow_mut().pop().unwrap_or_else(|| vec![0; BUFFER])
+        self.kept.borrow_mut().pop().unwrap_or_else(|| vec![0; self.size])
     }
 
     pub(crate) fn put(&self, buffer: Vec<u8>) {
-        let mut pool = self.0.borrow_mut();
-        if buffer.len() == BUFFER && pool.len() < BUFFERS_MAX {
-            pool.push(buffer);
+        let mut kept = self.kept.borrow_mut();
+        if buffer.len() == self.size && kept.len() < KEPT_MAX / self.size {
+            kept.push(buffer);
         }
     }
 }

@@ -463,12 +463,7 @@ impl Answer<'_> {
     }
 
     async fn rest_of_body(&mut self, stream: &TcpStream, body: &mut Body) -> Result<u64, RelayError> {
-        let mut buffer = self
-            .worker
-            .large_buffers
-            .borrow_mut()
-            .pop()
-            .unwrap_or_else(|| vec![0; 64 * 1024]);
+        let mut buffer = self.worker.large_buffers.take();
         let relayed = relay_response(
             self.client,
             stream,
@@ -478,7 +473,7 @@ impl Answer<'_> {
             self.deadline,
         )
         .await;
-        self.worker.large_buffers.borrow_mut().push(buffer);
+        self.worker.large_buffers.put(buffer);
         relayed
     }
 
