@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::{
@@ -31,6 +31,7 @@ pub(super) fn run(args: &IngressArgs) -> Result<()> {
     }
     let bench = Bench::prepare(args)?;
     let mut report = Report::new(bench.connections, bench.pairs);
+    let mut failed = 0;
     for scenario in bench.scenarios.clone() {
         for round in 1..=args.rounds {
             for contender in bench.contenders.clone() {
@@ -38,18 +39,24 @@ pub(super) fn run(args: &IngressArgs) -> Result<()> {
                     continue; // nothing to measure
                 }
                 eprintln!("{}: round {round}, {contender:?}", scenario.title());
-                let sample = bench
-                    .measure(contender, scenario)
-                    .with_context(|| format!("measure {contender:?}"))?;
-                report.add(scenario, contender, sample);
+                match bench.measure(contender, scenario) {
+                    Ok(sample) => report.add(scenario, contender, sample),
+                    // The other rounds are still worth having.
+                    Err(error) => {
+                        eprintln!("error: measure {contender:?}: {error:#}");
+                        failed += 1;
+                    }
+                }
             }
         }
     }
     if args.json {
-        report.print_json()
+        report.print_json()?;
     } else {
-        report.print()
+        report.print()?;
     }
+    ensure!(failed == 0, "{failed} measurements failed");
+    Ok(())
 }
 
 struct Bench {
@@ -132,7 +139,7 @@ fn saturate(reactor: &mut Reactor, pid: Option<u32>, window: Duration) -> Result
     let (elapsed, cpu) = (started.elapsed(), cpu_time()? - cpu);
     let requests = (reactor.answered - answered) as f64;
     let mut latencies = reactor.latencies.take().unwrap_or_default();
-    anyhow::ensure!(!latencies.is_empty(), "nothing was answered in {window:?}");
+    ensure!(!latencies.is_empty(), "nothing was answered in {window:?}");
     Ok(Sample::Load {
         requests_per_s: requests / elapsed.as_secs_f64(),
         p99_us: percentile(&mut latencies, 0.99) / 1e3,
