@@ -4,6 +4,7 @@
 //! of the ingress, a verdict of the health checks, a request of the API. Nothing is locked, and no two changes
 //! of a pool can cross. [`PoolHandle`] hides the channel to that task.
 
+mod adopt;
 mod affinity;
 mod expire;
 mod handle;
@@ -16,6 +17,7 @@ mod routes;
 mod service;
 mod settle;
 mod state;
+mod sweep;
 mod units;
 mod view;
 

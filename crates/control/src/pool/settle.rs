@@ -3,34 +3,22 @@
 //! A move begins with its route committed. The ingress then hands sessions over and tells how that went; a
 //! move that failed gives the key back to the node that still serves it, so that routes and truth agree again.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::{BTreeMap, HashMap};
 
 use foreshift_wire::{
-    ConnectionFilter, Event, IngressEvent, Move, MoveFailure, MoveId, MoveOutcome, MoveState, MovedBucket,
-    NodeId, Override, SessionId, Unit,
+    Event, IngressEvent, Move, MoveFailure, MoveId, MoveOutcome, MoveState, MovedBucket, NodeId, Override,
+    SessionId, Unit,
 };
 
 use super::{affinity::IDLE_MS, routes::Edit, state::Pool};
 use crate::{clock::now_ms, metrics::count};
 
-/// Time beyond the hand-over's own deadline after which a move of a key without open connections counts as done,
-/// since there is nothing to switch: the next request hands it over.
-const GRACE_MS: u64 = 1_000;
-/// Time after which a move of which the ingress told nothing counts as failed.
-const SILENCE_MS: u64 = 60_000;
-/// Moves that are asked about in one round.
-const ASKED_MAX: usize = 20;
-/// Time for the ingress to say whether a session is connected.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// Times that a settlement is tried where others change metadata at the same moment.
 const ATTEMPTS: usize = 3;
 
 /// How one hand-over ended, whether the ingress told it or control gave up.
-#[derive(Debug, Clone)]
-struct Ending {
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ending {
     connections: u32,
     pause_us_max: u64,
     failure: Option<MoveFailure>,
@@ -38,7 +26,7 @@ struct Ending {
 
 /// Changes that belong into one transaction, the last one for each record.
 #[derive(Default)]
-struct Settlement {
+pub(super) struct Settlement {
     overrides: HashMap<SessionId, Option<Override>>,
     buckets: HashMap<u16, Option<MovedBucket>>,
     moves: BTreeMap<MoveId, Move>,
@@ -128,74 +116,7 @@ impl Pool {
         .await
     }
 
-    /// Ends moves of which the ingress told nothing in time.
-    pub(super) async fn sweep_moves(&mut self) -> Result<(), foreshift_meta::Error> {
-        let now = now_ms();
-        let deadline_ms = self.settings.migration_deadline.as_millis() as u64;
-        let overdue = |made: &&Move, after: u64| made.planned_ms + deadline_ms + after < now;
-        let silent: Vec<_> = self
-            .log
-            .all_active()
-            .take_while(|made| overdue(made, SILENCE_MS))
-            .map(|made| made.id)
-            .collect();
-        let step = "waiting for the ingress".into();
-        self.fail_moves(&silent, &MoveFailure::Deadline { step }).await?;
-
-        let late = self
-            .log
-            .all_active()
-            .take_while(|made| overdue(made, GRACE_MS))
-            .take(ASKED_MAX);
-        let keys = late.filter_map(|made| match &made.unit {
-            Unit::Key { session, .. } => Some((made.id, *session)),
-            Unit::Bucket { .. } => None,
-        });
-        let mut done = Vec::new();
-        for (id, session) in keys.collect::<Vec<_>>() {
-            match self.is_connected(session).await {
-                Some(false) => done.push(id),
-                Some(true) => {}
-                // An ingress that is stuck is not asked again this round.
-                None => break,
-            }
-        }
-        let ending = Ending {
-            connections: 0,
-            pause_us_max: 0,
-            failure: None,
-        };
-        self.settle_with(|pool, settlement| {
-            for id in &done {
-                pool.end_record(*id, &ending, settlement);
-            }
-        })
-        .await
-    }
-
-    /// Whether a session has open connections; `None` where the ingress does not say in time.
-    ///
-    /// The future borrows nothing, since a forecaster need not be `Sync` and so neither is `&Pool` `Send`.
-    pub(super) fn is_connected(
-        &self,
-        session: SessionId,
-    ) -> impl Future<Output = Option<bool>> + Send + use<> {
-        let filter = ConnectionFilter {
-            pool: Some(self.settings.name.clone()),
-            session: Some(session),
-            limit: Some(1),
-            ..Default::default()
-        };
-        let plane = self.plane.clone();
-        async move {
-            let found = tokio::time::timeout(ANSWER_TIMEOUT, plane.connections(filter))
-                .await
-                .ok()?;
-            Some(found.iter().any(|connection| connection.session == session))
-        }
-    }
-
-    async fn settle_with(
+    pub(super) async fn settle_with(
         &mut self,
         decide: impl Fn(&Self, &mut Settlement),
     ) -> Result<(), foreshift_meta::Error> {
@@ -318,7 +239,7 @@ impl Pool {
         self.end_record(id, ending, settlement);
     }
 
-    fn end_record(&self, id: MoveId, ending: &Ending, settlement: &mut Settlement) {
+    pub(super) fn end_record(&self, id: MoveId, ending: &Ending, settlement: &mut Settlement) {
         let Some(made) = self.log.active(id) else { return };
         let state = if ending.failure.is_some() {
             MoveState::Failed
