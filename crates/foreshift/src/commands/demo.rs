@@ -3,8 +3,8 @@
 use std::{io::Read, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use clap::Args;
-use foreshift_lab::{BackendOptions, DemoOptions, demo, run_backend};
+use clap::{Args, ValueEnum};
+use foreshift_lab::{Approach, BackendOptions, DemoOptions, demo, run_backend};
 
 use crate::args::Run;
 
@@ -13,8 +13,11 @@ pub(crate) struct Demo {
     /// How long the load lasts
     #[arg(long, default_value_t = 180, value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
+    /// What decides on moves
+    #[arg(long, value_enum, default_value_t = By::Predictive)]
+    approach: By,
     /// Play the same load with moves off, reactive and predictive
-    #[arg(long)]
+    #[arg(long, conflicts_with = "approach")]
     compare: bool,
     /// Users, each with a WebSocket
     #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(4..=10_000))]
@@ -31,6 +34,16 @@ pub(crate) struct Demo {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum By {
+    /// Nothing moves
+    Off,
+    /// The load as it is
+    Reactive,
+    /// The load as it will be
+    Predictive,
 }
 
 #[derive(Debug, Args)]
@@ -58,6 +71,11 @@ pub(crate) fn run(args: &Demo) -> Result<()> {
         seconds: args.seconds,
         sessions: args.sessions as usize,
         seed: args.seed,
+        approach: match args.approach {
+            By::Off => Approach::Off,
+            By::Reactive => Approach::Reactive,
+            By::Predictive => Approach::Predictive,
+        },
         compare: args.compare,
         json: args.json,
         trace: args.trace.clone(),

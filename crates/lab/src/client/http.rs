@@ -1,6 +1,9 @@
 //! A keep-alive HTTP/1.1 client, as small as a load generator wants it.
 
-use std::net::SocketAddr;
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
@@ -9,7 +12,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::{net::TcpStream, task::JoinHandle};
 
-/// One connection to one address, opened again when the other side closed it.
+/// One connection to one address, opened again when the other side closed it or may be about to.
 #[derive(Debug)]
 pub struct HttpClient {
     address: SocketAddr,
@@ -20,6 +23,17 @@ pub struct HttpClient {
 struct Connection {
     sender: http1::SendRequest<Full<Bytes>>,
     driver: JoinHandle<()>,
+    used: Instant,
+}
+
+/// A connection that idled this long is not used again: servers close theirs after a minute or so, and a request that
+/// meets the close on its way is lost.
+const IDLE_MAX: Duration = Duration::from_secs(30);
+
+impl Connection {
+    fn is_good(&self) -> bool {
+        !self.sender.is_closed() && self.used.elapsed() < IDLE_MAX
+    }
 }
 
 impl Drop for Connection {
@@ -41,13 +55,14 @@ impl HttpClient {
     pub async fn send(&mut self, mut request: Request<Full<Bytes>>) -> anyhow::Result<Response<Bytes>> {
         let host = self.address.to_string().try_into()?;
         request.headers_mut().entry("host").or_insert(host);
-        let mut connection = match self.connection.take().filter(|c| !c.sender.is_closed()) {
+        let mut connection = match self.connection.take().filter(Connection::is_good) {
             Some(connection) => connection,
             None => connect(self.address).await?,
         };
         connection.sender.ready().await?;
         let (head, body) = connection.sender.send_request(request).await?.into_parts();
         let body = body.collect().await?.to_bytes();
+        connection.used = Instant::now();
         self.connection = Some(connection);
         Ok(Response::from_parts(head, body))
     }
@@ -83,5 +98,6 @@ async fn connect(address: SocketAddr) -> anyhow::Result<Connection> {
         .await?;
     // Its error is also the request's.
     let driver = tokio::spawn(async { drop(driver.await) });
-    Ok(Connection { sender, driver })
+    let used = Instant::now();
+    Ok(Connection { sender, driver, used })
 }

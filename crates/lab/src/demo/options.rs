@@ -27,6 +27,8 @@ pub struct DemoOptions {
     pub sessions: usize,
     /// Of everything that is drawn.
     pub seed: u64,
+    /// What decides on moves, where nothing is compared.
+    pub approach: Approach,
     /// Play the same load with moves off, reactive and predictive.
     pub compare: bool,
     /// Print JSON.
@@ -57,13 +59,19 @@ pub fn demo(options: &DemoOptions) -> anyhow::Result<()> {
 }
 
 async fn once(options: &DemoOptions, setting: &Setting, stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let approach = Approach::Predictive;
     if options.json {
-        let summary = run::run(options, setting, approach, &mut Quiet::default(), stop).await?;
+        let summary = run::run(options, setting, options.approach, &mut Quiet::default(), stop).await?;
         return print(&(serde_json::to_string_pretty(&summary)? + "\n"));
     }
     print(&setting.describe())?;
-    let summary = run::run(options, setting, approach, &mut Screen::new(setting), stop).await?;
+    let summary = run::run(
+        options,
+        setting,
+        options.approach,
+        &mut Screen::new(setting),
+        stop,
+    )
+    .await?;
     print(&format!("\n{summary}"))
 }
 
