@@ -262,3 +262,17 @@ async fn a_body_that_turns_bad_behind_an_answer_does_not_answer_twice() {
     let rest = String::from_utf8(client.until_closed().await).unwrap();
     assert!(!rest.contains("HTTP/1.1"), "{rest}");
 }
+
+#[tokio::test]
+async fn a_kept_alive_connection_may_idle_for_longer_than_a_head_may_take() {
+    let node = Recorder::start().await;
+    let limits = "[ingress.limits]\nheader_timeout = \"50ms\"\nidle_timeout = \"60s\"";
+    let cluster = Cluster::over(&[node.address], "", limits).await;
+    let mut client = Raw::connect(cluster.address()).await;
+    for _ in 0..2 {
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await;
+        assert_eq!(client.answer(false).await.status(), 200);
+        // Time itself is what is tested.
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}

@@ -125,34 +125,51 @@ impl Http1 {
 
     /// Waits for the next whole head.
     async fn next_request(&mut self) -> Next {
+        let idle_by = Instant::now() + self.worker.limits.idle_timeout.get();
+        loop {
+            if self.input.is_empty() && !self.wait_until(idle_by).await {
+                return Next::End;
+            }
+            if let Some(next) = self.read_head().await {
+                return next;
+            }
+        }
+    }
+
+    /// Waits for the client to send something, without memory for it. False where it is time to end.
+    async fn wait_until(&mut self, idle_by: Instant) -> bool {
+        let worker = self.worker.clone();
+        self.input.rest(&worker.buffers);
+        if worker.draining() {
+            return false;
+        }
+        self.deadline.set(idle_by);
+        if worker
+            .next_request(&self.stream, &mut self.deadline)
+            .await
+            .is_err()
+        {
+            return false;
+        }
+        self.input.wake(&worker.buffers);
+        true
+    }
+
+    /// Reads until the head is whole. `None` where there was nothing to read after all: a socket still counts as
+    /// ready after the read that emptied it, until the next one finds nothing.
+    async fn read_head(&mut self) -> Option<Next> {
         let worker = self.worker.clone();
         let limits = &worker.limits;
-        if self.input.is_empty() {
-            self.input.rest(&self.worker.buffers);
-            if self.worker.draining() {
-                return Next::End;
-            }
-            self.deadline.after(limits.idle_timeout.get());
-            if self
-                .worker
-                .next_request(&self.stream, &mut self.deadline)
-                .await
-                .is_err()
-            {
-                return Next::End;
-            }
-            self.input.wake(&self.worker.buffers);
-        }
         let mut whole_by = None;
         loop {
             if !self.input.is_empty() {
                 match self.translate() {
-                    Ok(Some(head)) => return Next::Request(head),
+                    Ok(Some(head)) => return Some(Next::Request(head)),
                     Ok(None) if self.input.filled().len() >= limits.header_bytes as usize => {
-                        return Next::Refused(Reject::HEAD_TOO_LARGE);
+                        return Some(Next::Refused(Reject::HEAD_TOO_LARGE));
                     }
                     Ok(None) => {}
-                    Err(reject) => return Next::Refused(reject),
+                    Err(reject) => return Some(Next::Refused(reject)),
                 }
             }
             let by = *whole_by.get_or_insert_with(|| Instant::now() + limits.header_timeout.get());
@@ -162,15 +179,16 @@ impl Http1 {
                 .read_more(&self.stream, limits.header_bytes as usize, &mut self.deadline)
                 .await
             {
-                Ok(0) => return Next::End,
+                Ok(0) => return Some(Next::End),
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::OutOfMemory => {
-                    return Next::Refused(Reject::HEAD_TOO_LARGE);
+                    return Some(Next::Refused(Reject::HEAD_TOO_LARGE));
                 }
-                Err(e) if e.kind() == io::ErrorKind::TimedOut && !self.input.is_empty() => {
-                    return Next::Refused(Reject::HEAD_TIMEOUT);
+                Err(e) if e.kind() == io::ErrorKind::TimedOut => {
+                    let begun = !self.input.is_empty();
+                    return begun.then_some(Next::Refused(Reject::HEAD_TIMEOUT));
                 }
-                Err(_) => return Next::End,
+                Err(_) => return Some(Next::End),
             }
         }
     }
