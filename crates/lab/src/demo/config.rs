@@ -48,7 +48,7 @@ trigger = "{trigger}"
 load_threshold = 80
 migration_interval = "10s"
 check_interval = "500ms"
-health = {{ path = "/healthz", interval = "1s", timeout = "500ms", rise = 2, fall = 3 }}
+health = {{ path = "/healthz", interval = "2s", timeout = "2s", rise = 1, fall = 5 }}
 handoff_path = "/handoff"
 resume_path = "/resume"
 "#,
