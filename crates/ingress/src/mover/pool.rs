@@ -19,8 +19,6 @@ use crate::table::{Lazy, Snapshot};
 
 /// How long a session that nobody uses may leave its state on the old node before that is forgotten.
 const LAZY_FOR: Duration = Duration::from_secs(600);
-/// Old holders remembered for a bucket that changes owner again and again.
-const HOLDERS_MAX: usize = 4;
 /// A hand-over that failed, and that no plan will repeat, is tried again after this time, doubled each time.
 const RETRY_FIRST: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(60);
@@ -316,8 +314,10 @@ impl PoolState {
         })
     }
 
+    /// Buckets that changed owner, of which sessions have to follow.
     fn buckets_changed(&mut self, old: &AffinityMap, now: Instant) -> Vec<u16> {
-        let mut changed = Vec::new();
+        let until = now + LAZY_FOR;
+        let (mut changed, mut again) = (Vec::new(), HashMap::new());
         for bucket in old.changed_buckets(&self.map) {
             let owner = |map: &AffinityMap| {
                 map.bucket_owner(bucket)
@@ -326,34 +326,43 @@ impl PoolState {
             let (Some(from), Some(to)) = (owner(old), owner(&self.map)) else {
                 continue;
             };
-            let mut holders = vec![from];
-            holders.extend(
-                self.left_buckets
-                    .remove(&bucket)
-                    .map(|l| l.holders)
-                    .unwrap_or_default(),
-            );
+            // Sessions that have not yet followed the last change are where they were before it.
+            let before = self.left_buckets.remove(&bucket).filter(|_| self.has_hook());
+            if before.is_some() && self.is_alive(&from) {
+                again.insert(bucket, from.clone());
+            }
+            let mut holders = before.map_or_else(|| vec![from], |left| left.holders);
             holders.retain(|n| *n != to && self.is_alive(n));
-            holders.dedup();
-            holders.truncate(HOLDERS_MAX);
-            if holders.is_empty() {
+            if holders.is_empty() && !again.contains_key(&bucket) {
                 continue;
             }
-            self.left_buckets.insert(
-                bucket,
-                Left {
-                    holders,
-                    until: now + LAZY_FOR,
-                },
-            );
             changed.push(bucket);
+            if !holders.is_empty() {
+                self.left_buckets.insert(bucket, Left { holders, until });
+            }
         }
         if !changed.is_empty() {
-            self.expire_at(now + LAZY_FOR);
-            let moved: HashSet<u16> = changed.iter().copied().collect();
-            self.settled.retain(|s| !moved.contains(&s.bucket()));
+            self.expire_at(until);
+            self.follow_again(&again, until);
         }
         changed
+    }
+
+    /// Sessions that had followed their bucket, which now changes owner once more.
+    fn follow_again(&mut self, again: &HashMap<u16, NodeId>, until: Instant) {
+        let followed: Vec<SessionId> = self
+            .settled
+            .iter()
+            .filter(|s| again.contains_key(&s.bucket()))
+            .copied()
+            .collect();
+        for session in followed {
+            self.settled.remove(&session);
+            if !self.overrides.contains_key(&session) {
+                let holders = vec![again[&session.bucket()].clone()];
+                self.left_sessions.insert(session, Left { holders, until });
+            }
+        }
     }
 
     fn expire_at(&mut self, at: Instant) {
