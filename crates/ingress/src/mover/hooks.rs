@@ -55,7 +55,11 @@ impl Hooks {
         ];
         let (status, body) = self.post(call, &fields, Vec::new()).await?;
         match status {
-            StatusCode::NO_CONTENT | StatusCode::NOT_FOUND => Ok(None),
+            // The last two are what a service says that has no such hook.
+            StatusCode::NO_CONTENT
+            | StatusCode::NOT_FOUND
+            | StatusCode::METHOD_NOT_ALLOWED
+            | StatusCode::NOT_IMPLEMENTED => Ok(None),
             _ if status.is_success() => Ok(Some(body)),
             _ => Err(format!("{} answered {status}", call.path)),
         }

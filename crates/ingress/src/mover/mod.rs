@@ -186,18 +186,34 @@ impl Mover {
                 snapshot: snapshot.clone(),
             });
         }
+        self.turn_back(index);
         for task in tasks {
             match task {
                 Task::Move(session) => self.queue.push_back((index, session)),
                 Task::Settle(event) => self.tell(event),
                 Task::MoveBuckets(buckets) => self.find_live(index, buckets),
-                Task::Cancel(session) => {
-                    self.feed(
-                        (index, session),
-                        Event::Cancelled("the routes changed again".into()),
-                    );
-                }
             }
+        }
+    }
+
+    /// Ends what is on its way to a node that the routes do not name any more: it stays where it is, and is handed
+    /// over to the right one later.
+    fn turn_back(&mut self, index: usize) {
+        let pool = &self.pools[index];
+        let mut astray = Vec::new();
+        for (id, active) in self.active.iter_mut().filter(|(id, _)| id.0 == index) {
+            let to = pool.place_of(id.1);
+            if to.as_ref() == Some(&active.journey.to) {
+                continue;
+            }
+            match (&active.phase, to) {
+                // Nobody has been told where it goes.
+                (Phase::Gathering { .. }, Some(to)) if to != active.journey.from => active.journey.to = to,
+                _ => astray.push(*id),
+            }
+        }
+        for id in astray {
+            self.feed(id, Event::Cancelled("the routes changed again".into()));
         }
     }
 

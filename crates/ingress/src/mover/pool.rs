@@ -28,8 +28,6 @@ pub(super) enum Task {
     Move(SessionId),
     /// Sessions in these buckets have a new owner.
     MoveBuckets(Vec<u16>),
-    /// The session's target changed while it may be on its way.
-    Cancel(SessionId),
     Settle(IngressEvent),
 }
 
@@ -243,6 +241,11 @@ impl PoolState {
         Some(map.nodes()[usize::from(index.0)].id.clone())
     }
 
+    /// Where the routes say that a session lives.
+    pub(super) fn place_of(&self, session: SessionId) -> Option<NodeId> {
+        Self::place(&self.map, session)
+    }
+
     /// Nodes that may hold a session's state, before its placement changed; the one that serves it first.
     fn holders(&self, session: SessionId, old: &AffinityMap) -> Vec<NodeId> {
         let mut holders = Vec::new();
@@ -273,9 +276,6 @@ impl PoolState {
     ) {
         let to = Self::place(&self.map, session);
         let mut holders = self.holders(session, old);
-        if Self::place(old, session) != to {
-            tasks.push(Task::Cancel(session));
-        }
         holders.retain(|n| self.is_alive(n));
         let moving = self
             .overrides
