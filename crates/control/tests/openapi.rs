@@ -32,6 +32,7 @@ fn the_document_lists_every_route_and_each_of_them_is_served() {
         "GET /v1/pools/{pool}",
         "GET /v1/pools/{pool}/affinity/{key}",
         "GET /v1/pools/{pool}/nodes",
+        "GET /v1/pools/{pool}/nodes/{id}/series",
         "POST /v1/connections/{id}/migrate",
         "POST /v1/pools/{pool}/nodes",
         "POST /v1/pools/{pool}/nodes/{id}/report",

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use foreshift_wire::{ConnectionId, NodeId, PoolName};
+use foreshift_wire::{ConnectionId, NodeId, PoolName, Resolution, SeriesMetric};
+use serde::de::{DeserializeOwned, IntoDeserializer, value};
 
 use crate::commands::demo::{Backend, Demo};
 
@@ -189,6 +190,25 @@ pub(crate) enum NodesCommand {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Show what was measured of a node before
+    Series {
+        id: NodeId,
+        /// load_score, requests_per_s, response_ms_p99, connections or in_flight
+        #[arg(long, default_value = "load_score", value_parser = named::<SeriesMetric>)]
+        metric: SeriesMetric,
+        /// 1s (10 minutes are kept), 5s (an hour) or 1m (a day)
+        #[arg(long, default_value = "1s", value_parser = named::<Resolution>)]
+        resolution: Resolution,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+}
+
+/// Reads a value by the name that it has in the API.
+fn named<T: DeserializeOwned>(name: &str) -> Result<T, value::Error> {
+    T::deserialize(name.into_deserializer())
 }
 
 #[derive(Debug, Args)]

@@ -111,13 +111,9 @@ fn node_series_record(bencher: Bencher<'_, '_>) {
     let some = Some(1.0);
     let signals = Signals {
         requests_per_s: some,
-        response_ms_mean: some,
-        response_ms_p50: some,
         response_ms_p99: some,
         connections: some,
         in_flight: some,
-        errors_per_s: some,
-        bytes_per_s: some,
         ..Signals::default()
     };
     let (mut series, mut now_ms) = (NodeSeries::default(), 1_700_000_000_000);

@@ -21,6 +21,6 @@ pub use error::Error;
 pub use latency::{Latency, LatencySummary};
 pub use node::NodeLoad;
 pub use series::{Level, Point, Series};
-pub use signals::{Metric, NodeSeries};
+pub use signals::NodeSeries;
 pub use sketch::{Heavy, SpaceSaving};
 pub use units::{KeyLoadOptions, KeyLoads, UnitKind, UnitLoad, UnitRate};

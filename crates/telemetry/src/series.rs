@@ -39,7 +39,7 @@ impl Point {
 /// leaves a gap and what is now too old is dropped; back by at most one step, values count into the newest point; back by
 /// more, the points that are now in the future are dropped.
 ///
-/// Memory grows with what is recorded, up to 24 bytes a point: 66 KB at [`Series::LEVELS`].
+/// Memory grows with what is recorded, up to 24 bytes a point and room for the next ones: 98 KB at [`Series::LEVELS`].
 #[derive(Debug, Clone)]
 pub struct Series {
     levels: Vec<Rollup>,

@@ -15,6 +15,7 @@ mod node;
 mod problem;
 mod report;
 mod request;
+mod series;
 
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
 pub use config::{
@@ -33,3 +34,4 @@ pub use report::{BucketReport, IngressReport, KeyReport, LatencyBuckets, NodeRep
 pub use request::{
     ForecastFilter, MoveFilter, NodeForecast, NodeRequest, PlanView, PoolFilter, StateRequest,
 };
+pub use series::{Resolution, SeriesFilter, SeriesMetric, SeriesPoint, SeriesView};

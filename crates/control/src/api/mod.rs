@@ -108,6 +108,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(nodes::remove))
         .routes(routes!(nodes::set_state))
         .routes(routes!(nodes::report))
+        .routes(routes!(nodes::series))
         .routes(routes!(affinity::get, affinity::pin, affinity::unpin))
         .routes(routes!(connections::list))
         .routes(routes!(connections::migrate))

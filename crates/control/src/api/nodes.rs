@@ -5,7 +5,7 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use foreshift_wire::{NodeRequest, NodeView, Problem, Signals, StateRequest};
+use foreshift_wire::{NodeRequest, NodeView, Problem, SeriesFilter, SeriesView, Signals, StateRequest};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -108,4 +108,18 @@ pub(super) async fn report(
 ) -> Result<StatusCode> {
     app.pool(&pool)?.report(id, signals).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What was measured of a node before: one metric at one resolution, since this run began.
+#[utoipa::path(
+    get, path = "/v1/pools/{pool}/nodes/{id}/series", tag = "nodes",
+    params(("pool" = String, Path, description = "The pool's name"), ("id" = String, Path, description = "The node's id"), SeriesFilter),
+    responses((status = 200, body = SeriesView), (status = "default", body = Problem, content_type = "application/problem+json")),
+)]
+pub(super) async fn series(
+    State(app): State<App>,
+    Path((pool, id)): Path<(String, String)>,
+    Query(filter): Query<SeriesFilter>,
+) -> Result<axum::Json<SeriesView>> {
+    Ok(axum::Json(app.pool(&pool)?.series(id, filter).await?))
 }

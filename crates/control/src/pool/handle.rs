@@ -2,7 +2,7 @@
 
 use foreshift_wire::{
     AffinityView, ConnectionInfo, IngressEvent, Move, NodeId, NodeSpec, NodeState, NodeView, PinRequest,
-    PlanView, PoolView, Signals,
+    PlanView, PoolView, SeriesFilter, SeriesView, Signals,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -50,6 +50,11 @@ pub(super) enum Command {
         id: String,
         signals: Signals,
         reply: oneshot::Sender<Answer<()>>,
+    },
+    Series {
+        id: String,
+        filter: SeriesFilter,
+        reply: oneshot::Sender<Answer<SeriesView>>,
     },
     Affinity(String, oneshot::Sender<AffinityView>),
     Pin {
@@ -109,6 +114,11 @@ impl PoolHandle {
 
     pub(crate) async fn report(&self, id: String, signals: Signals) -> Answer<()> {
         self.ask(|reply| Command::Report { id, signals, reply }).await?
+    }
+
+    /// What was measured of a node before.
+    pub(crate) async fn series(&self, id: String, filter: SeriesFilter) -> Answer<SeriesView> {
+        self.ask(|reply| Command::Series { id, filter, reply }).await?
     }
 
     pub(crate) async fn affinity(&self, key: String) -> Answer<AffinityView> {

@@ -1,4 +1,4 @@
-//! From reports to loads and forecasts: one observation and one forecast a node and round.
+//! From reports to loads and forecasts: one observation, recorded, and one forecast a node and round.
 
 use std::time::Duration;
 
@@ -34,6 +34,8 @@ impl Pool {
         for (id, capacity) in capacities {
             if let Some(node) = self.nodes.get_mut(id) {
                 node.forecast(now, capacity, &self.settings);
+                let score = node.score.map(|score| score.score);
+                node.series.record(now, &node.signals, score);
             }
         }
     }

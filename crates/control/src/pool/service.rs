@@ -190,6 +190,7 @@ impl Pool {
             Command::RemoveNode { id, force, reply } => drop(reply.send(self.remove_node(&id, force).await)),
             Command::SetState { id, state, reply } => drop(reply.send(self.set_state(&id, state).await)),
             Command::Report { id, signals, reply } => drop(reply.send(self.report(&id, signals))),
+            Command::Series { id, filter, reply } => drop(reply.send(self.series(&id, filter))),
             Command::Affinity(key, reply) => drop(reply.send(self.affinity(key))),
             Command::Pin { key, pin, reply } => drop(reply.send(self.pin(key, pin).await)),
             Command::Unpin(key, reply) => drop(reply.send(self.unpin(&key).await)),

@@ -5,7 +5,7 @@ use std::{collections::HashMap, net::SocketAddr};
 use foreshift_forecast::{Forecast, LoadScore, Predictor, PredictorOptions};
 use foreshift_meta::{Meta, routes};
 use foreshift_placement::{Keyed, Predicted, Secret};
-use foreshift_telemetry::{KeyLoadOptions, KeyLoads, NodeLoad};
+use foreshift_telemetry::{KeyLoadOptions, KeyLoads, NodeLoad, NodeSeries};
 use foreshift_wire::{
     Event, ForecastConfig, MoveId, NodeId, NodeRecord, NodeSpec, NodeState, Override, SessionId, Signals,
 };
@@ -59,6 +59,8 @@ pub(super) struct Node {
     pub(super) signals: Signals,
     pub(super) score: Option<LoadScore>,
     pub(super) load: NodeLoad,
+    /// What was measured before.
+    pub(super) series: NodeSeries,
     pub(super) totals: NodeTotals,
     /// It was told that a draining node has nothing left.
     pub(super) told_empty: bool,
@@ -132,6 +134,7 @@ impl Pool {
             signals: Signals::default(),
             score: None,
             load: NodeLoad::new(REPORT_COUNTS_FOR),
+            series: NodeSeries::default(),
             totals: NodeTotals::default(),
             told_empty: false,
         });

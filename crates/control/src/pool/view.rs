@@ -1,8 +1,10 @@
 //! A pool as the API and Prometheus see it.
 
 use foreshift_forecast::{Forecast, Predictor};
+use foreshift_telemetry::Point;
 use foreshift_wire::{
     Event, ForecastView, NodeId, NodeRecord, NodeState, NodeView, PoolView, QuantilePath, Scored,
+    SeriesFilter, SeriesPoint, SeriesView,
 };
 
 use super::{
@@ -71,6 +73,24 @@ impl Pool {
         }
     }
 
+    /// What was measured of a node before.
+    pub(super) fn series(&self, id: &str, filter: SeriesFilter) -> Answer<SeriesView> {
+        let SeriesFilter { metric, resolution } = filter;
+        let id = self.known(id)?;
+        let series = self.nodes.get(&id).map(|node| &node.series);
+        let points = series
+            .into_iter()
+            .flat_map(|series| series.points(metric, resolution, now_ms()));
+        Ok(SeriesView {
+            pool: self.settings.name.clone(),
+            metric,
+            resolution,
+            step_ms: resolution.step_ms(),
+            points: points.map(series_point).collect(),
+            node: id,
+        })
+    }
+
     /// Tells the loads, where somebody listens.
     pub(super) fn tell_tick(&self) {
         if self.bus.has_listeners() {
@@ -129,6 +149,16 @@ fn peaks(forecast: &Forecast) -> Vec<(f64, f64)> {
     quantiles
         .filter_map(|q| Some((q, forecast.predicted_score(q)?)))
         .collect()
+}
+
+fn series_point(point: Point) -> SeriesPoint {
+    SeriesPoint {
+        start_ms: point.start_ms,
+        count: point.count,
+        mean: point.mean(),
+        min: point.min as f32,
+        max: point.max as f32,
+    }
 }
 
 fn forecast_view(forecast: &Forecast, predictor: &Predictor) -> ForecastView {

@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use foreshift_wire::{Capacity, NodeId, NodeRequest, NodeState, NodeView, PoolView, StateRequest};
+use foreshift_wire::{
+    Capacity, NodeId, NodeRequest, NodeState, NodeView, PoolView, Resolution, SeriesMetric, SeriesView,
+    StateRequest,
+};
 
 use super::status;
 use crate::{
     args::{InPool, NodeAdd, Nodes, NodesCommand, Remote},
-    client::Client,
-    output::{Output, name},
+    client::{Client, query},
+    output::{Output, Rows, name, number, time_of_day},
 };
 
 pub(super) fn nodes(out: &Output, args: Nodes) -> Result<()> {
@@ -37,6 +40,13 @@ pub(super) fn nodes(out: &Output, args: Nodes) -> Result<()> {
         }
         Some(NodesCommand::Ready { id, pool, remote }) => set(out, &id, NodeState::Ready, &pool, &remote),
         Some(NodesCommand::Down { id, pool, remote }) => set(out, &id, NodeState::Down, &pool, &remote),
+        Some(NodesCommand::Series {
+            id,
+            metric,
+            resolution,
+            pool,
+            remote,
+        }) => series(out, &id, (metric, resolution), &pool, &remote),
     }
 }
 
@@ -109,6 +119,36 @@ fn set(out: &Output, id: &NodeId, state: NodeState, pool: &InPool, remote: &Remo
         return out.json(&view);
     }
     out.line(format!("{id} is {}", name(&view.observed_state)))
+}
+
+fn series(
+    out: &Output,
+    id: &NodeId,
+    (metric, resolution): (SeriesMetric, Resolution),
+    pool: &InPool,
+    remote: &Remote,
+) -> Result<()> {
+    let client = Client::new(&remote.api)?;
+    let pool = client.pool(pool.pool.as_ref())?;
+    let filter = query(&[
+        ("metric", Some(name(&metric))),
+        ("resolution", Some(name(&resolution))),
+    ]);
+    let series: SeriesView = client.get(&format!("/v1/pools/{pool}/nodes/{id}/series{filter}"))?;
+    if remote.json {
+        return out.json(&series);
+    }
+    let mut rows = Rows::new(&["from", ">mean", ">min", ">max", ">rounds"]);
+    for point in &series.points {
+        rows.add([
+            time_of_day(point.start_ms),
+            number(Some(point.mean)),
+            number(Some(point.min.into())),
+            number(Some(point.max.into())),
+            point.count.to_string(),
+        ]);
+    }
+    out.line(rows.text())
 }
 
 fn wait_until_empty(out: &Output, id: &NodeId, pool: &InPool, remote: &Remote) -> Result<()> {
