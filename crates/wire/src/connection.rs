@@ -17,8 +17,6 @@ pub enum ConnectionKind {
     Websocket,
     /// A stream of server-sent events.
     EventStream,
-    /// Another protocol after an upgrade; not movable.
-    Tunnel,
 }
 
 /// One open client connection (for HTTP/2, one stream).

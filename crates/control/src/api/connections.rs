@@ -1,9 +1,7 @@
 //! `/v1/connections`: the open client connections, and moving one by hand.
 
 use axum::{extract::State, http::StatusCode};
-use foreshift_wire::{
-    ConnectionFilter, ConnectionId, ConnectionInfo, ConnectionKind, MigrateRequest, Move, Problem,
-};
+use foreshift_wire::{ConnectionFilter, ConnectionId, ConnectionInfo, MigrateRequest, Move, Problem};
 
 use super::{
     App,
@@ -63,10 +61,6 @@ pub(super) async fn migrate(
             "no connection {id} is open; GET /v1/connections lists those that are"
         ))
     })?;
-    if connection.kind == ConnectionKind::Tunnel {
-        let detail = "an upgraded connection of another protocol cannot be moved";
-        return Err(ApiError::new(StatusCode::CONFLICT, detail));
-    }
     let pool = app.pool(connection.pool.as_str())?;
     let made = pool.migrate(connection, request.target).await?;
     Ok((StatusCode::ACCEPTED, axum::Json(made)))
