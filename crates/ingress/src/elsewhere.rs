@@ -107,8 +107,10 @@ pub(crate) async fn take_over<R: Resume>(
         ("Foreshift-Failover", dead.id.as_str()),
     ];
     let within = pool.config.migration_deadline.get();
+    let mut tried = vec![dead.id.clone()];
     for _ in 0..NODES_TRIED {
-        let node = pool.table.another(session, &dead.id, Instant::now())?;
+        let node = pool.table.none_of(session, &tried, Instant::now())?;
+        tried.push(node.id.clone());
         let Ok(socket) = worker.connect(pool, &node).await else {
             continue;
         };
@@ -116,7 +118,6 @@ pub(crate) async fn take_over<R: Resume>(
             Ok(resumed) => return Some((node.id.clone(), socket, resumed)),
             Err(error) => {
                 tracing::warn!(node = %node.id, dead = %dead.id, %error, "a node did not take over a stream");
-                return None;
             }
         }
     }

@@ -115,7 +115,8 @@ pub(crate) enum ToMover {
         pool: usize,
         session: SessionId,
         worker: u16,
-        streams: Vec<ConnectionId>,
+        /// With the node that serves each.
+        streams: Vec<(ConnectionId, NodeId)>,
         requests: Requests,
     },
     /// A request that was under way became a stream meanwhile.

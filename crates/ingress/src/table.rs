@@ -28,6 +28,13 @@ pub(crate) struct Snapshot {
     pub(crate) lazy: Arc<Lazy>,
 }
 
+impl Snapshot {
+    fn home(&self, session: SessionId) -> Option<&NodeId> {
+        let index = self.map.lookup(session)?;
+        Some(&self.map.nodes()[usize::from(index.0)].id)
+    }
+}
+
 /// Sessions whose state may still be on another node than the map says.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Lazy {
@@ -123,11 +130,15 @@ impl Table {
         gone
     }
 
-    /// Sessions are remembered as settled only while the lazy list still has them.
+    /// Sessions are remembered as settled only while the lazy list still has them, and not beyond the next move.
     fn release_settled(&self, snapshot: &Snapshot) {
         let lazy = &snapshot.lazy;
+        let old = self.snapshot.borrow();
         let mut settled = self.settled.borrow_mut();
-        settled.retain(|s| lazy.sessions.contains(s) || lazy.buckets.contains(&s.bucket()));
+        settled.retain(|s| {
+            let listed = lazy.sessions.contains(s) || lazy.buckets.contains(&s.bucket());
+            listed && old.as_ref().is_some_and(|old| old.home(*s) == snapshot.home(*s))
+        });
     }
 
     /// A session that stayed after a failure is free again once the map says where it is.
@@ -227,10 +238,16 @@ impl Table {
 
     /// A ready node other than `than`, for a session whose node died.
     pub(crate) fn another(&self, session: SessionId, than: &NodeId, now: Instant) -> Option<Rc<Node>> {
+        self.none_of(session, std::slice::from_ref(than), now)
+    }
+
+    /// As [`Self::another`], where several were tried.
+    pub(crate) fn none_of(&self, session: SessionId, tried: &[NodeId], now: Instant) -> Option<Rc<Node>> {
         let snapshot = self.snapshot.borrow();
         let snapshot = snapshot.as_ref()?;
         let nodes = self.nodes.borrow();
-        let usable = |i: NodeIndex| nodes[usize::from(i.0)].id != *than && self.usable(snapshot, i, now);
+        let usable =
+            |i: NodeIndex| !tried.contains(&nodes[usize::from(i.0)].id) && self.usable(snapshot, i, now);
         let mapped = snapshot.map.lookup(session).filter(|i| usable(*i));
         let index = mapped.or_else(|| snapshot.map.next(session, usable))?;
         Some(nodes[usize::from(index.0)].clone())
@@ -262,10 +279,14 @@ impl Table {
             stage: Stage::Asked,
             waiting: vec![],
         });
-        transit.stage = if from.is_some() { Stage::Begun } else { Stage::Held };
         transit.from = from;
-        // Requests that only waited for it to begin go to the old node now, or wait again.
-        transit.waiting.clear();
+        if transit.from.is_some() && !matches!(transit.stage, Stage::Asked if !transit.waiting.is_empty()) {
+            transit.stage = Stage::Begun;
+            transit.waiting.clear();
+        } else {
+            // A request asked for the hand-over: it waits for the end.
+            transit.stage = Stage::Held;
+        }
         self.calm.set(false);
     }
 

@@ -203,6 +203,9 @@ impl Http1 {
         self.head.clear();
         let head = translate(self.input.filled(), &context, &mut self.head)?;
         if let Some(head) = &head {
+            if head.len > self.worker.limits.header_bytes as usize {
+                return Err(Reject::HEAD_TOO_LARGE);
+            }
             let limit = self.worker.limits.body_bytes;
             if limit > 0 && matches!(head.framing, super::head::Framing::Length(n) if n > limit) {
                 return Err(Reject::BODY_TOO_LARGE);

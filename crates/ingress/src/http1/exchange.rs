@@ -229,7 +229,8 @@ impl Exchange<'_> {
         if write_all(stream, self.head_bytes, self.deadline).await.is_err() {
             return Forwarded::Failed(Failure::Stale);
         }
-        let (progress, begun) = (Cell::new(started), Cell::new(false));
+        let asked = (head.framing == Framing::Empty).then_some(started);
+        let (asked, begun) = (Cell::new(asked), Cell::new(false));
         let mut answer = Answer {
             worker: self.worker,
             pool: self.pool,
@@ -239,7 +240,7 @@ impl Exchange<'_> {
             head_bytes: self.head_bytes,
             deadline: self.deadline,
             timeout,
-            progress: &progress,
+            asked: &asked,
             begun: &begun,
         };
         if head.framing == Framing::Empty {
@@ -252,8 +253,7 @@ impl Exchange<'_> {
             stream,
             head.framing,
             body_max,
-            timeout,
-            &progress
+            timeout
         ));
         let mut answering = pin!(answer.relay(stream));
         let mut sent = None;
@@ -262,7 +262,10 @@ impl Exchange<'_> {
                 && let Poll::Ready(end) = sending.as_mut().poll(cx)
             {
                 match end {
-                    Ok(end) => sent = Some(matches!(end, BodyEnd::Sent)),
+                    Ok(end) => {
+                        sent = Some(matches!(end, BodyEnd::Sent));
+                        asked.set(Some(Instant::now()));
+                    }
                     Err(BodyError::Client(_)) if begun.get() => {
                         return Poll::Ready(Forwarded::Broken { by_node: false });
                     }
@@ -336,8 +339,9 @@ struct Answer<'a> {
     head_bytes: &'a [u8],
     deadline: &'a mut Deadline,
     timeout: Duration,
-    /// When a part of the request's body was last sent: until that ends, the node need not answer.
-    progress: &'a Cell<Instant>,
+    /// When the whole request was sent. Until then the node need not answer, and a client that stops sending is
+    /// noticed there.
+    asked: &'a Cell<Option<Instant>>,
     /// Part of the answer is on its way to the client.
     begun: &'a Cell<bool>,
 }
@@ -388,7 +392,7 @@ impl Answer<'_> {
                 Ok(0) => return Err(Forwarded::Failed(Failure::Reject(Reject::BAD_NODE))),
                 Ok(_) => nothing_yet = false,
                 Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                    let until = self.progress.get() + self.timeout;
+                    let until = self.asked.get().unwrap_or_else(Instant::now) + self.timeout;
                     if until <= Instant::now() {
                         return Err(Forwarded::Failed(Failure::Reject(Reject::NODE_TIMEOUT)));
                     }
@@ -481,7 +485,10 @@ impl Answer<'_> {
         if !self.head.websocket {
             return Forwarded::Failed(Failure::Reject(Reject::BAD_NODE));
         }
+        // Written by us where the client made an offer, and only then.
+        let offered = memchr::memmem::find(self.head_bytes, b"\r\nSec-WebSocket-Extensions: ").is_some();
         let extensions = match response.extensions.as_deref().map(ws::extensions::answer) {
+            Some(_) if !offered => return Forwarded::Failed(Failure::Reject(Reject::BAD_NODE)),
             Some(Err(())) => return Forwarded::Failed(Failure::Reject(Reject::BAD_NODE)),
             Some(Ok(answer)) => Some(answer),
             None => None,

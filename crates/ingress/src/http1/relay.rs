@@ -1,6 +1,6 @@
 //! Bodies on their way, in both directions.
 
-use std::{cell::Cell, io, time::Instant};
+use std::io;
 
 use tokio::net::TcpStream;
 
@@ -31,7 +31,6 @@ pub(crate) async fn send_body(
     framing: Framing,
     body_max: u64,
     idle: std::time::Duration,
-    progress: &Cell<Instant>,
 ) -> Result<BodyEnd, BodyError> {
     let mut deadline = Deadline::default();
     let mut body = Body::new(framing, false);
@@ -56,7 +55,6 @@ pub(crate) async fn send_body(
                 return Ok(BodyEnd::Refused);
             }
             input.consume(part.used);
-            progress.set(Instant::now());
             if part.done {
                 if framing == Framing::Chunked && write_all(node, b"\r\n", &mut deadline).await.is_err() {
                     return Ok(BodyEnd::Refused);

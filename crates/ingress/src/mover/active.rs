@@ -26,7 +26,8 @@ pub(super) enum Phase {
     /// The workers are being asked for the session's connections.
     Gathering {
         missing: usize,
-        streams: Vec<ConnectionId>,
+        /// With the node that serves each.
+        streams: Vec<(ConnectionId, NodeId)>,
         requests: Requests,
     },
     Running(Handover),
@@ -43,6 +44,8 @@ pub(super) struct Active {
     pub(super) deadline: Option<Instant>,
     /// A request waits for it.
     pub(super) wanted: bool,
+    /// The session was to be moved again meanwhile.
+    pub(super) again: bool,
 }
 
 /// A hand-over that ended, while its streams still report how long they paused.

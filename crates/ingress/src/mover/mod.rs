@@ -20,7 +20,7 @@ use foreshift_meta::{
     routes::{RouteChange, RouteTable, RouteWatch},
 };
 use foreshift_migration::{Event, Handover, Options};
-use foreshift_wire::{IngressEvent, SessionId};
+use foreshift_wire::{ConnectionId, IngressEvent, NodeId, SessionId};
 use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
 
@@ -289,7 +289,9 @@ impl Mover {
                 };
                 active.worker_of.insert(connection, worker);
                 match &mut active.phase {
-                    Phase::Gathering { streams, .. } => streams.push(connection),
+                    Phase::Gathering { streams, .. } => {
+                        streams.push((connection, active.journey.from.clone()))
+                    }
                     Phase::Running(_) => self.feed(id, Event::Joined(connection)),
                 }
             }
@@ -307,11 +309,27 @@ impl Mover {
                 self.hear_stream((pool, session), connection, event);
             }
             ToMover::Wanted { pool, session } => self.want((pool, session)),
-            ToMover::Tell(event) => self.tell(event),
+            ToMover::Tell(event) => {
+                self.note_failover(&event);
+                self.tell(event);
+            }
         }
     }
 
-    fn hear_stream(&mut self, id: Id, connection: foreshift_wire::ConnectionId, event: StreamEvent) {
+    fn note_failover(&mut self, event: &IngressEvent) {
+        if let IngressEvent::FailedOver {
+            pool,
+            session,
+            to: Some(to),
+            ..
+        } = event
+            && let Some(pool) = self.pools.iter_mut().find(|p| p.config.name == *pool)
+        {
+            pool.went(*session, to, Instant::now());
+        }
+    }
+
+    fn hear_stream(&mut self, id: Id, connection: ConnectionId, event: StreamEvent) {
         let event = match event {
             StreamEvent::Connected => Event::Connected(connection),
             StreamEvent::ConnectFailed(detail) => Event::ConnectFailed(connection, detail),
@@ -339,8 +357,9 @@ impl Mover {
     fn start_queued(&mut self) {
         while self.active.len() < ACTIVE_MAX {
             let Some(id) = self.queue.pop_front() else { return };
-            if !self.active.contains_key(&id) {
-                self.begin(id, false);
+            match self.active.get_mut(&id) {
+                Some(active) => active.again = true,
+                None => self.begin(id, false),
             }
         }
     }
@@ -349,6 +368,8 @@ impl Mover {
     fn begin(&mut self, id: Id, wanted: bool) {
         let (pool, session) = id;
         let Some(journey) = self.pools[pool].journey(session) else {
+            let settled = self.pools[pool].settle(session);
+            settled.into_iter().for_each(|event| self.tell(event));
             return self.release(id, Ended::Switched);
         };
         self.generation += 1;
@@ -370,6 +391,7 @@ impl Mover {
                 generation: self.generation,
                 deadline: Some(deadline),
                 wanted,
+                again: false,
             },
         );
     }
@@ -381,11 +403,11 @@ impl Mover {
     }
 
     /// A worker told its part of the session.
-    fn gather(&mut self, id: Id, worker: u16, found: &[foreshift_wire::ConnectionId], in_flight: Requests) {
+    fn gather(&mut self, id: Id, worker: u16, found: &[(ConnectionId, NodeId)], in_flight: Requests) {
         let Some(active) = self.active.get_mut(&id) else {
             return;
         };
-        active.worker_of.extend(found.iter().map(|c| (*c, worker)));
+        active.worker_of.extend(found.iter().map(|(c, _)| (*c, worker)));
         let Phase::Gathering {
             missing,
             streams,
@@ -401,7 +423,16 @@ impl Mover {
         if *missing > 0 {
             return;
         }
-        let (streams, requests) = (std::mem::take(streams), *requests);
+        let (found, requests) = (std::mem::take(streams), *requests);
+        let left = found.iter().find(|(_, node)| *node != active.journey.to);
+        match left {
+            // A failover was faster. What the old node may still have must not replace what is there now.
+            None if !found.is_empty() => return self.finish(id, None, Vec::new()),
+            None => {}
+            // It may also have taken them elsewhere than the routes know.
+            Some((_, node)) => self.pools[id.0].found_at(&mut active.journey, node),
+        }
+        let streams: Vec<_> = found.into_iter().map(|(stream, _)| stream).collect();
         let idle = requests.count == 0 && streams.is_empty();
         let hook = self.pools[id.0].has_hook() && active.journey.from_is_alive;
         if idle && hook && !active.wanted {

@@ -11,7 +11,10 @@ use crate::message::{Ended, StreamCommand, ToWorker};
 /// Streams report their pause within this time.
 const REPORT_WITHIN: Duration = Duration::from_secs(1);
 /// A hook may go on for so long after the deadline, so that a state it gives is not lost.
-const HOOK_GRACE: Duration = Duration::from_secs(2);
+const HOOK_GRACE: Duration = Duration::from_millis(500);
+/// How long a node that did not answer its hook is given to take note that the hand-over is off. The session's
+/// clients wait for it.
+const ABORT_WITHIN: Duration = Duration::from_secs(1);
 
 impl Mover {
     pub(super) fn perform(&mut self, id: Id, actions: Vec<Action>) {
@@ -72,7 +75,10 @@ impl Mover {
             return;
         };
         let pool = &self.pools[id.0];
-        let within = pool.config.migration_deadline.get() + HOOK_GRACE;
+        let left = active
+            .deadline
+            .map(|d| d.saturating_duration_since(Instant::now()));
+        let within = left.unwrap_or_default() + HOOK_GRACE;
         let path = pool.config.handoff_path.clone().unwrap_or_default();
         let holders: Vec<_> = active
             .journey
@@ -102,6 +108,7 @@ impl Mover {
                         // Whether it gave its state away is not known: it is told to keep it.
                         let abort = Call {
                             path: &resume_path,
+                            within: ABORT_WITHIN,
                             ..call
                         };
                         let _ = hooks.give_back(&abort, Vec::new()).await;
@@ -159,7 +166,7 @@ impl Mover {
         });
     }
 
-    fn finish(&mut self, id: Id, failure: Option<MoveFailure>, switched: Vec<ConnectionId>) {
+    pub(super) fn finish(&mut self, id: Id, failure: Option<MoveFailure>, switched: Vec<ConnectionId>) {
         let ended = if failure.is_none() {
             Ended::Switched
         } else {
@@ -168,7 +175,13 @@ impl Mover {
         let Some(active) = self.active.remove(&id) else {
             return;
         };
+        // From here on the session is where this hand-over left it, also for one that begins at once.
+        self.pools[id.0].placed(id.1, &active.journey, failure.as_ref(), Instant::now());
         self.release(id, ended);
+        if active.again {
+            self.queue.push_back(id);
+        }
+        self.report(id);
         let ending = Ending {
             journey: active.journey,
             waiting: switched.into_iter().collect(),
@@ -201,7 +214,7 @@ impl Mover {
         let Some(ending) = self.ending.remove(&id) else {
             return;
         };
-        for event in self.pools[id.0].ended(id.1, ending, Instant::now()) {
+        for event in self.pools[id.0].ended(id.1, ending) {
             self.tell(event);
         }
     }

@@ -66,6 +66,8 @@ pub(super) struct PoolState {
     /// Handed over although their bucket is still listed in `left_buckets`.
     settled: HashSet<SessionId>,
     stayed: HashMap<SessionId, Stayed>,
+    /// Moves that were ordered by an override and of whose end control has not been told.
+    ordered: HashSet<SessionId>,
     progress: HashMap<u16, Progress>,
     next_expiry: Option<Instant>,
 }
@@ -84,6 +86,7 @@ impl PoolState {
             left_buckets: HashMap::new(),
             settled: HashSet::new(),
             stayed: HashMap::new(),
+            ordered: HashSet::new(),
             progress: HashMap::new(),
             next_expiry: None,
         }
@@ -281,12 +284,15 @@ impl PoolState {
             .overrides
             .get(&session)
             .is_some_and(|o| o.moving_from.is_some());
+        if moving {
+            self.ordered.insert(session);
+        } else {
+            self.ordered.remove(&session);
+        }
         if holders.is_empty() || holders.first() == to.as_ref() {
             self.left_sessions.remove(&session);
             self.stayed.remove(&session);
-            if moving {
-                tasks.extend(self.settle(session).map(Task::Settle));
-            }
+            tasks.extend(self.settle(session).map(Task::Settle));
             return;
         }
         self.left_sessions.insert(
@@ -300,9 +306,17 @@ impl PoolState {
         tasks.push(Task::Move(session));
     }
 
-    /// That a session is where its override says, without anything having been open.
-    fn settle(&self, session: SessionId) -> Option<IngressEvent> {
+    /// What control is told of an ordered move that ends without a hand-over of its own: the session is there
+    /// already, or cannot go there.
+    pub(super) fn settle(&mut self, session: SessionId) -> Option<IngressEvent> {
+        if !self.ordered.remove(&session) {
+            return None;
+        }
         let record = self.overrides.get(&session)?;
+        let failure = (Self::place(&self.map, session).as_ref() != Some(&record.node)).then(|| {
+            let detail = format!("{} takes no sessions now", record.node);
+            MoveFailure::Cancelled { detail }
+        });
         Some(IngressEvent::HandedOver {
             pool: self.config.name.clone(),
             session,
@@ -310,8 +324,37 @@ impl PoolState {
             from: record.moving_from.clone()?,
             to: record.node.clone(),
             pauses_us: Vec::new(),
-            failure: None,
+            failure,
         })
+    }
+
+    /// An open stream of the session is served by `node`: it is there that its state is.
+    pub(super) fn found_at(&self, journey: &mut Journey, node: &NodeId) {
+        if *node != journey.from {
+            journey.holders.retain(|n| n != node);
+            journey.holders.insert(0, node.clone());
+            journey.from = node.clone();
+            journey.from_is_alive = self.is_alive(node);
+        }
+    }
+
+    /// A session's node died, and another one took it over.
+    pub(super) fn went(&mut self, session: SessionId, to: &NodeId, now: Instant) {
+        self.left_sessions.remove(&session);
+        if Self::place(&self.map, session).as_ref() == Some(to) {
+            self.stayed.remove(&session);
+            if self.left_buckets.contains_key(&session.bucket()) {
+                self.settled.insert(session);
+            }
+            return;
+        }
+        // The routes will say something else once the dead node is found to be down.
+        let stayed = Stayed {
+            node: to.clone(),
+            failures: 0,
+            retry_at: Some(now + RETRY_FIRST),
+        };
+        self.stayed.insert(session, stayed);
     }
 
     /// Buckets that changed owner, of which sessions have to follow.
@@ -429,6 +472,9 @@ impl PoolState {
 
     /// A session turned out to have nothing open.
     pub(super) fn left_lazy(&mut self, session: SessionId) -> Option<IngressEvent> {
+        if self.stayed.get(&session).is_some_and(|s| s.failures == 0) {
+            self.stayed.remove(&session);
+        }
         self.progress
             .get_mut(&session.bucket())?
             .remaining
@@ -436,23 +482,33 @@ impl PoolState {
         self.bucket_settled(session.bucket())
     }
 
-    /// A hand-over ended.
-    pub(super) fn ended(&mut self, session: SessionId, ending: Ending, now: Instant) -> Vec<IngressEvent> {
-        let Ending {
-            journey,
-            pauses_us,
-            failure,
-            ..
-        } = ending;
-        if failure.is_none() || failure == Some(MoveFailure::OldNodeLost) {
+    /// A hand-over ended: remembers where the session is now.
+    pub(super) fn placed(
+        &mut self,
+        session: SessionId,
+        journey: &Journey,
+        failure: Option<&MoveFailure>,
+        now: Instant,
+    ) {
+        if failure.is_none() || failure == Some(&MoveFailure::OldNodeLost) {
             self.left_sessions.remove(&session);
             self.stayed.remove(&session);
             if self.left_buckets.contains_key(&session.bucket()) {
                 self.settled.insert(session);
             }
         } else {
-            self.note_stay(session, &journey, now);
+            self.note_stay(session, journey, now);
         }
+    }
+
+    /// What control is told of a hand-over that ended.
+    pub(super) fn ended(&mut self, session: SessionId, ending: Ending) -> Vec<IngressEvent> {
+        let Ending {
+            journey,
+            pauses_us,
+            failure,
+            ..
+        } = ending;
         let mut events = Vec::new();
         if let Some(bucket) = journey.bucket
             && let Some(progress) = self.progress.get_mut(&bucket)
@@ -468,6 +524,9 @@ impl PoolState {
             from, to, move_id, ..
         } = journey;
         let pool = self.config.name.clone();
+        if move_id.is_some() {
+            self.ordered.remove(&session);
+        }
         events.push(IngressEvent::HandedOver {
             pool,
             session,

@@ -75,7 +75,11 @@ fn begin(worker: &Worker, pool: usize, session: SessionId, from: &NodeId) {
     for connection in &members {
         connection.moving.set(true);
     }
-    let streams = members.iter().filter(|c| c.is_stream()).map(|c| c.id).collect();
+    let streams = members
+        .iter()
+        .filter(|c| c.is_stream())
+        .filter_map(|c| Some((c.id, c.node.borrow().as_ref()?.id.clone())))
+        .collect();
     let longest = worker.connections.longest_request(pool, session, Instant::now());
     let count = worker.connections.requests_in_flight(pool, session);
     let requests = Requests {

@@ -10,6 +10,7 @@ pub(super) struct Flow {
     pub(super) tracker: FrameTracker,
     unsent: Vec<u8>,
     sent: usize,
+    muted: bool,
 }
 
 impl Flow {
@@ -18,7 +19,13 @@ impl Flow {
             tracker,
             unsent: Vec::new(),
             sent: 0,
+            muted: false,
         }
+    }
+
+    /// From now on nothing is added: the other side has taken leave.
+    pub(super) fn mute(&mut self) {
+        self.muted = true;
     }
 
     /// Everything was written.
@@ -42,6 +49,9 @@ impl Flow {
 
     /// Writes `bytes` behind what is kept; keeps what the other side does not take. Errors show at the next flush.
     pub(super) fn send(&mut self, to: &TcpStream, bytes: &[u8]) {
+        if self.muted {
+            return;
+        }
         let written = if self.is_flushed() {
             to.try_write(bytes).unwrap_or(0)
         } else {
@@ -52,6 +62,9 @@ impl Flow {
 
     /// Keeps `bytes` to be written behind the rest.
     pub(super) fn keep(&mut self, bytes: &[u8]) {
+        if self.muted {
+            return;
+        }
         self.unsent.extend_from_slice(bytes);
     }
 

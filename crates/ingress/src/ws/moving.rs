@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use foreshift_wire::NodeId;
 use tokio::net::TcpStream;
 
 use super::{
@@ -83,7 +84,12 @@ pub(super) struct Retiring {
     pub(super) deadline: Deadline,
     /// What the new node said behind its handshake.
     behind: Vec<u8>,
+    /// The next hand-over, which begins when this one has ended.
+    next: Option<NodeId>,
 }
+
+/// How the payload of a barrier begins.
+const BARRIER: &[u8; 4] = b"fs-b";
 
 /// How long the old node may take to answer the farewell.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -110,11 +116,10 @@ impl Pair {
         self.worker.tell_stream(&self.connection, event);
     }
 
-    fn begin_move(&mut self, to: &foreshift_wire::NodeId) {
-        if self.retiring.is_some() {
-            return self.tell(StreamEvent::ConnectFailed(
-                "the last hand-over has not ended".into(),
-            ));
+    fn begin_move(&mut self, to: &NodeId) {
+        if let Some(retiring) = &mut self.retiring {
+            retiring.next = Some(to.clone());
+            return;
         }
         if self.node_dead {
             return self.tell(StreamEvent::OldNodeLost);
@@ -192,14 +197,14 @@ impl Pair {
         Ok(())
     }
 
-    /// Keeps input back; answers pings, passes pongs.
+    /// Keeps input back; answers pings and a close, passes pongs.
     pub(super) fn hold(&mut self, mut bytes: &[u8]) -> Result<(), End> {
         let Input::Held(held) = &mut self.input else {
             return Ok(());
         };
         let was_skipping = held.skipping;
         while !bytes.is_empty() {
-            let wanted = |o| matches!(o, Opcode::Ping | Opcode::Pong);
+            let wanted = |o| matches!(o, Opcode::Ping | Opcode::Pong | Opcode::Close);
             let (used, piece) = held
                 .sieve
                 .next(&mut self.up.tracker, bytes, wanted)
@@ -214,6 +219,13 @@ impl Pair {
                 Piece::Taken => {}
                 Piece::Frame(Opcode::Ping, payload, _) => {
                     write_control(&mut self.aside, Sender::Client, PONG, &payload);
+                }
+                // The node learns of it behind the messages before it; the client need not wait for that.
+                Piece::Frame(Opcode::Close, payload, raw) => {
+                    held.bytes.extend_from_slice(&raw);
+                    write_control(&mut self.aside, Sender::Client, CLOSE, &payload);
+                    self.leaving = true;
+                    break;
                 }
                 Piece::Frame(_, _, raw) if !self.node_dead => self.up.keep(&raw),
                 Piece::Frame(..) => {}
@@ -249,27 +261,32 @@ impl Pair {
 
     fn send_barrier(&mut self) {
         let Some(moving) = &mut self.moving else { return };
-        let mut payload = *b"fs-b\0\0\0\0\0\0\0\0";
+        let mut payload = [0; 12];
+        payload[..4].copy_from_slice(BARRIER);
         payload[4..].copy_from_slice(&rand::random::<[u8; 8]>());
         moving.barrier = Some(payload);
         let mut ping = Vec::new();
         write_control(&mut ping, Sender::Node, PING, &payload);
-        self.sieve = Some(Box::new(Sieve::new(&self.down.tracker)));
+        self.sieve
+            .get_or_insert_with(|| Box::new(Sieve::new(&self.down.tracker)));
         self.up.send(&self.node, &ping);
     }
 
-    /// Whether a pong from the node is the one that was awaited, and not the client's.
+    /// Whether a pong from the node answers a ping of ours, and so is none of the client's business.
     pub(super) fn barrier_passed(&mut self, payload: &[u8]) -> bool {
-        let Some(moving) = &mut self.moving else {
-            return false;
-        };
-        if moving.barrier.is_none_or(|barrier| barrier != payload) {
-            return false;
+        if let Some(moving) = &mut self.moving
+            && moving.barrier.is_some_and(|barrier| barrier == payload)
+        {
+            moving.barrier = None;
+            self.sieve = None;
+            self.tell(StreamEvent::Drained);
+            return true;
         }
-        moving.barrier = None;
-        self.sieve = None;
-        self.tell(StreamEvent::Drained);
-        true
+        let late = self.late_pong && payload.len() == 12 && payload.starts_with(BARRIER);
+        if late {
+            self.late_pong = false;
+        }
+        late
     }
 
     fn open(&mut self) {
@@ -300,10 +317,11 @@ impl Pair {
 
     /// The new node serves from now on.
     fn switch(&mut self) -> Result<(), End> {
-        let Some(moving) = self.moving.take() else {
+        let Some(mut moving) = self.moving.take() else {
             return Ok(());
         };
-        let Some((socket, behind)) = moving.opened else {
+        let Some((socket, behind)) = moving.opened.take() else {
+            self.moving = Some(moving);
             return self.stay();
         };
         let old = std::mem::replace(&mut self.node, socket);
@@ -326,11 +344,13 @@ impl Pair {
         let _ = old.try_write(&farewell);
         let mut deadline = Deadline::default();
         deadline.after(FAREWELL);
-        self.sieve = Some(Box::new(Sieve::new(&self.down.tracker)));
+        self.sieve
+            .get_or_insert_with(|| Box::new(Sieve::new(&self.down.tracker)));
         self.retiring = Some(Box::new(Retiring {
             node: old,
             deadline,
             behind,
+            next: None,
         }));
         if old_is_dead { self.retire() } else { Ok(()) }
     }
@@ -350,15 +370,23 @@ impl Pair {
         }
         tokio::task::spawn_local(crate::io::linger(retiring.node));
         self.down.tracker = self.down.tracker.anew();
-        self.node_sent(&retiring.behind)
+        self.node_sent(&retiring.behind)?;
+        if let Some(to) = retiring.next {
+            self.begin_move(&to);
+        }
+        Ok(())
     }
 
     /// The old node serves on.
     fn stay(&mut self) -> Result<(), End> {
-        self.attempt += 1;
-        if self.moving.take().is_none() {
-            return Ok(());
+        if let Some(retiring) = &mut self.retiring {
+            retiring.next = None;
         }
+        let Some(moving) = self.moving.take() else {
+            return Ok(());
+        };
+        self.attempt += 1;
+        self.late_pong |= moving.barrier.is_some();
         if self.node_dead {
             return self.fail_over();
         }
@@ -378,9 +406,13 @@ impl Pair {
     /// The connection to the node broke.
     pub(super) fn node_lost(&mut self) -> Result<(), End> {
         self.node_dead = true;
+        self.late_pong = false;
         self.up.discard();
         self.hold_at_once();
-        self.retiring = None;
+        let awaited = self.retiring.take().is_some_and(|r| r.next.is_some());
+        if awaited {
+            self.tell(StreamEvent::OldNodeLost);
+        }
         if self.moving.is_some() {
             self.tell(StreamEvent::OldNodeLost);
             return Ok(());

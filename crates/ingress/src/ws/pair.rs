@@ -46,6 +46,8 @@ pub(crate) struct Pair {
     pub(super) node_dead: bool,
     /// The node sent a close frame.
     closed: bool,
+    /// The client took leave while its input was held; a node still has to be given what is held.
+    pub(super) leaving: bool,
     pub(super) up: Flow,
     pub(super) down: Flow,
     pub(super) input: Input,
@@ -53,6 +55,8 @@ pub(crate) struct Pair {
     pub(super) messages_before: u64,
     /// Takes barrier pongs and farewells out of what a node sends, while one is expected.
     pub(super) sieve: Option<Box<Sieve>>,
+    /// A barrier whose hand-over failed: its pong may still come.
+    pub(super) late_pong: bool,
     /// Frames of our own for the client, to be put in at the next frame boundary.
     pub(super) aside: Vec<u8>,
     pub(super) moving: Option<Box<Moving>>,
@@ -90,11 +94,13 @@ impl Pair {
             node,
             node_dead: false,
             closed: false,
+            leaving: false,
             up: Flow::new(FrameTracker::new(Sender::Client, compressed, message_max)),
             down: Flow::new(FrameTracker::new(Sender::Node, compressed, 0)),
             input: Input::Flowing,
             messages_before: 0,
             sieve: None,
+            late_pong: false,
             aside: Vec::new(),
             moving: None,
             retiring: None,
@@ -128,13 +134,34 @@ impl Pair {
                 return Poll::Ready(end);
             }
         }
-        if let Poll::Ready(end) = self.poll_up(cx) {
-            return Poll::Ready(end);
+        loop {
+            if self.leaving && !self.is_between_nodes() {
+                return Poll::Ready(End::ClientGone);
+            }
+            if let Poll::Ready(end) = self.poll_up(cx) {
+                return Poll::Ready(end);
+            }
+            let held_back = !self.takes_input();
+            if let Poll::Ready(end) = self.poll_down(cx) {
+                return Poll::Ready(end);
+            }
+            if !(held_back && self.takes_input()) {
+                return Poll::Pending;
+            }
         }
-        if let Poll::Ready(end) = self.poll_down(cx) {
-            return Poll::Ready(end);
-        }
-        Poll::Pending
+    }
+
+    /// Which node gets what the client sends is open.
+    fn is_between_nodes(&self) -> bool {
+        matches!(self.input, Input::Held(_)) && (self.moving.is_some() || self.node_dead)
+    }
+
+    /// The client is gone. True where the pair ends with it, as no input is held for the next node.
+    fn ends_with_client(&mut self) -> bool {
+        self.leaving = true;
+        self.down.discard();
+        self.down.mute();
+        !self.is_between_nodes()
     }
 
     /// Client to node.
@@ -164,7 +191,8 @@ impl Pair {
             let mut scratch = worker.scratch.borrow_mut();
             match self.client.try_read(&mut scratch) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                Ok(0) | Err(_) => return Poll::Ready(End::ClientGone),
+                Ok(0) | Err(_) if self.ends_with_client() => return Poll::Ready(End::ClientGone),
+                Ok(0) | Err(_) => return Poll::Pending,
                 Ok(n) => {
                     if let Err(end) = self.client_sent(&scratch[..n]) {
                         return Poll::Ready(end);
@@ -185,7 +213,8 @@ impl Pair {
                             return Poll::Ready(End::ClientGone);
                         }
                     }
-                    Err(_) => return Poll::Ready(End::ClientGone),
+                    Err(_) if self.ends_with_client() => return Poll::Ready(End::ClientGone),
+                    Err(_) => {}
                 }
             }
             if let Some(retiring) = &mut self.retiring
@@ -232,6 +261,7 @@ impl Pair {
     /// Whether more is read from the client: not while the node is slow, nor while enough is held.
     fn takes_input(&self) -> bool {
         match &self.input {
+            _ if self.leaving => false,
             Input::Held(held) => {
                 // What answers the client's pings counts too: it must not be able to make us keep more.
                 let kept =
@@ -247,10 +277,22 @@ impl Pair {
             Input::Flowing => {
                 let before = self.up.tracker.messages();
                 let mut at = 0;
+                let mut whole = self.up.tracker.at_frame_boundary().then_some(0);
                 while at < bytes.len() {
                     match self.up.tracker.next(&bytes[at..]) {
-                        Ok((used, _)) => at += used,
-                        Err(violation) => return Err(violated(violation)),
+                        Ok((used, step)) => {
+                            at += used;
+                            if step != Step::Inside {
+                                whole = Some(at);
+                            }
+                        }
+                        Err(violation) => {
+                            if let Some(whole) = whole {
+                                self.pass_up(&bytes[..whole], self.up.tracker.messages() - before);
+                                self.up.tracker = self.up.tracker.anew();
+                            }
+                            return Err(violated(violation));
+                        }
                     }
                 }
                 self.pass_up(bytes, self.up.tracker.messages() - before);
@@ -283,15 +325,22 @@ impl Pair {
             return self.sift(bytes);
         }
         let mut at = 0;
+        let mut whole = self.down.tracker.at_frame_boundary().then_some(0);
         while at < bytes.len() {
             match self.down.tracker.next(&bytes[at..]) {
                 Ok((used, step)) => {
                     at += used;
-                    if step == Step::FrameEnd(Opcode::Close) {
-                        self.node_says_goodbye();
+                    if let Step::FrameEnd(opcode) = step {
+                        whole = Some(at);
+                        if opcode == Opcode::Close {
+                            self.node_says_goodbye();
+                        }
                     }
                 }
-                Err(_) => return Err(BROKEN_NODE),
+                Err(_) => {
+                    self.down.send(&self.client, &bytes[..whole.unwrap_or(0)]);
+                    return Err(self.node_broke(whole.is_some()));
+                }
             }
         }
         self.down.send(&self.client, bytes);
@@ -303,7 +352,8 @@ impl Pair {
     fn sift(&mut self, mut bytes: &[u8]) -> Result<(), End> {
         self.count(0, bytes.len());
         while !bytes.is_empty() {
-            if self.down.tracker.at_frame_boundary() {
+            let between_frames = self.down.tracker.at_frame_boundary();
+            if between_frames {
                 self.say_aside();
             }
             let Some(mut sieve) = self.sieve.take() else {
@@ -316,16 +366,16 @@ impl Pair {
                             self.node_says_goodbye();
                         }
                     }
-                    Err(_) => return Err(BROKEN_NODE),
+                    Err(_) => return Err(self.node_broke(between_frames)),
                 }
                 continue;
             };
             let retiring = self.retiring.is_some();
             let wanted = |o| o == Opcode::Pong || (retiring && o == Opcode::Close);
-            let (used, piece) = sieve
-                .next(&mut self.down.tracker, bytes, wanted)
-                .map_err(|_| BROKEN_NODE)?;
-            if self.moving.is_some() || retiring || !self.down.tracker.at_frame_boundary() {
+            let Ok((used, piece)) = sieve.next(&mut self.down.tracker, bytes, wanted) else {
+                return Err(self.node_broke(between_frames));
+            };
+            if self.moving.is_some() || self.late_pong || retiring || !self.down.tracker.at_frame_boundary() {
                 self.sieve = Some(sieve);
             }
             bytes = &bytes[used..];
@@ -353,6 +403,14 @@ impl Pair {
         Ok(())
     }
 
+    /// The node sent what is no frame; none of it is passed on. Only behind a whole frame can the client be told.
+    fn node_broke(&mut self, behind_a_frame: bool) -> End {
+        if behind_a_frame {
+            self.down.tracker = self.down.tracker.anew();
+        }
+        BROKEN_NODE
+    }
+
     fn node_says_goodbye(&mut self) {
         self.closed = true;
         self.stop_moving();
@@ -364,6 +422,9 @@ impl Pair {
             let aside = std::mem::take(&mut self.aside);
             self.down.keep(&aside);
         }
+        if self.leaving {
+            self.down.mute(); // nothing follows a close frame
+        }
     }
 
     async fn finish(mut self: Box<Self>, end: End) {
@@ -373,6 +434,7 @@ impl Pair {
         deadline.after(Duration::from_secs(5));
         match end {
             End::ClientGone => {
+                drop(self.client);
                 if let Input::Held(held) = std::mem::replace(&mut self.input, Input::Flowing) {
                     self.up.keep(&held.into_bytes());
                 }
@@ -398,16 +460,8 @@ impl Pair {
                     write_control(&mut frame, Sender::Client, CLOSE, &close_payload(code, reason));
                     self.down.keep(&frame);
                 }
-                if !self.node_dead && self.up.tracker.at_frame_boundary() {
-                    let mut frame = Vec::new();
-                    write_control(
-                        &mut frame,
-                        Sender::Node,
-                        CLOSE,
-                        &close_payload(1001, "client is leaving"),
-                    );
-                    self.up.keep(&frame);
-                    let _ = write_all(&self.node, self.up.unsent(), &mut deadline).await;
+                if !self.node_dead {
+                    tokio::task::spawn_local(farewell(self.node, self.up));
                 }
                 if write_all(&self.client, self.down.unsent(), &mut deadline)
                     .await
@@ -417,6 +471,21 @@ impl Pair {
                 }
             }
         }
+    }
+}
+
+/// Tells a node that its client is gone, in a task of its own: a node that reads nothing must not keep the client.
+async fn farewell(node: TcpStream, mut up: Flow) {
+    let mut deadline = Deadline::default();
+    deadline.after(Duration::from_secs(5));
+    if up.tracker.at_frame_boundary() {
+        let mut frame = Vec::new();
+        let payload = close_payload(1001, "client is leaving");
+        write_control(&mut frame, Sender::Node, CLOSE, &payload);
+        up.keep(&frame);
+    }
+    if write_all(&node, up.unsent(), &mut deadline).await.is_ok() {
+        linger(node).await;
     }
 }
 

@@ -43,11 +43,16 @@ impl Cluster {
 
     /// As [`Self::start`], with `rest` at the end of the configuration.
     pub async fn start_with(nodes: usize, pool: &str, rest: &str) -> Self {
+        Self::start_like(nodes, pool, rest, &BackendOptions::default()).await
+    }
+
+    /// As [`Self::start_with`], with backends of another kind.
+    pub async fn start_like(nodes: usize, pool: &str, rest: &str, options: &BackendOptions) -> Self {
         let mut backends = Vec::new();
         for index in 0..nodes {
             let options = BackendOptions {
                 name: node_id(index).to_string(),
-                ..BackendOptions::default()
+                ..options.clone()
             };
             backends.push(Backend::start(options).await.expect("a free port"));
         }

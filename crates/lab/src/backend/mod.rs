@@ -50,6 +50,8 @@ pub struct BackendOptions {
     pub burn: bool,
     /// Of the drawn service times.
     pub seed: u64,
+    /// Take over a WebSocket whose session was not resumed here, as a node without hooks does.
+    pub stateless: bool,
 }
 
 impl Default for BackendOptions {
@@ -63,6 +65,7 @@ impl Default for BackendOptions {
             spread: 0.5,
             burn: false,
             seed: 1,
+            stateless: false,
         }
     }
 }
@@ -109,12 +112,14 @@ impl Backend {
             spread,
             burn,
             seed,
+            stateless,
             ..
         } = options;
         let shared = Arc::new(Shared {
             name,
             workers: Workers::new(workers, service_time, spread, burn, seed),
             sessions: Sessions::default(),
+            stateless,
             faults: Faults::default(),
             death: Notify::new(),
             refusing: watch::Sender::new(false),
@@ -191,6 +196,7 @@ struct Shared {
     name: String,
     workers: Workers,
     sessions: Sessions,
+    stateless: bool,
     faults: Faults,
     death: Notify,
     refusing: watch::Sender<bool>,

@@ -16,7 +16,13 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::{Fault, Shared, Step, events::events, fault::Spoiler, session::Counter, socket::Opening};
+use super::{
+    Fault, Shared, Step,
+    events::events,
+    fault::Spoiler,
+    session::{Arrival, Counter},
+    socket::Opening,
+};
 use crate::Answer;
 
 type Reply = Response<Either<Full<Bytes>, Events>>;
@@ -120,11 +126,15 @@ impl Service {
                 .map(Duration::from_millis),
         };
         let has = |name| request.headers().contains_key(name);
-        let must_exist = has("foreshift-resume") && !has("foreshift-failover");
+        let arrival = match () {
+            () if has("foreshift-failover") => Arrival::FromTheDead,
+            () if has("foreshift-resume") && !self.shared.stateless => Arrival::Moved,
+            () => Arrival::Fresh,
+        };
         if !self
             .shared
             .sessions
-            .open(&opening.session, &opening.connection, self.number, must_exist)
+            .open(&opening.session, &opening.connection, self.number, arrival)
         {
             return say(StatusCode::CONFLICT, "the session was not resumed here");
         }
@@ -161,6 +171,10 @@ impl Service {
             Ok(body) => body.to_bytes(),
             Err(error) => return say(StatusCode::BAD_REQUEST, &error.to_string()),
         };
+        if aborted && body.is_empty() {
+            self.shared.sessions.keep(&session);
+            return say(StatusCode::OK, "kept");
+        }
         match serde_json::from_slice(&body) {
             Ok(state) => {
                 self.shared.sessions.resume(&session, state, aborted);

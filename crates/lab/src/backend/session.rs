@@ -61,6 +61,8 @@ pub(super) struct Sessions {
 struct Inner {
     states: HashMap<String, State>,
     active: HashMap<String, Activity>,
+    /// Given away last time, in case the answer never arrived.
+    given: HashMap<String, State>,
     counts: Counts,
 }
 
@@ -88,6 +90,17 @@ pub(super) struct Counts {
     pub disorder: u64,
 }
 
+/// How a WebSocket comes to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// By its client's wish.
+    Fresh,
+    /// Handed over: its session must have been resumed here.
+    Moved,
+    /// Its node died, and the session's state with it.
+    FromTheDead,
+}
+
 /// The counter after a work item, or as it is.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Counter {
@@ -97,10 +110,15 @@ pub(super) struct Counter {
 
 impl Sessions {
     /// Opens a WebSocket. False where its session should have been resumed here and was not.
-    pub(super) fn open(&self, session: &str, connection: &str, number: u64, must_exist: bool) -> bool {
+    pub(super) fn open(&self, session: &str, connection: &str, number: u64, arrival: Arrival) -> bool {
         let mut inner = self.lock();
-        if must_exist && !inner.states.contains_key(session) {
-            return false;
+        match arrival {
+            Arrival::Moved if !inner.states.contains_key(session) => return false,
+            // What is here of it is older than what died with its node.
+            Arrival::FromTheDead if !inner.active.contains_key(session) => {
+                inner.states.remove(session);
+            }
+            Arrival::Moved | Arrival::FromTheDead | Arrival::Fresh => {}
         }
         inner.states.entry(session.into()).or_insert_with(State::begin);
         let activity = inner.active.entry(session.into()).or_default();
@@ -229,7 +247,20 @@ impl Sessions {
             activity.sockets.clear();
             inner.forget_if_idle(session);
         }
+        inner.given.remove(session);
         inner.states.insert(session.into(), state);
+    }
+
+    /// A hand-over was aborted before anybody saw the state: what was given away, if anything, is kept.
+    pub(super) fn keep(&self, session: &str) {
+        let mut inner = self.lock();
+        let Some(state) = inner.given.remove(session) else {
+            return;
+        };
+        if !inner.states.contains_key(session) {
+            inner.counts.resumed += 1;
+            inner.states.insert(session.into(), state);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -273,7 +304,9 @@ impl Inner {
             }
         }
         self.counts.handed_over += 1;
-        Ok(Some(self.states.remove(session).unwrap_or_else(State::begin)))
+        let state = self.states.remove(session).unwrap_or_else(State::begin);
+        self.given.insert(session.into(), state.clone());
+        Ok(Some(state))
     }
 }
 
@@ -298,7 +331,7 @@ mod tests {
     #[tokio::test]
     async fn a_hand_over_waits_for_every_message_that_was_sent() {
         let sessions = Sessions::default();
-        assert!(sessions.open("s", "1", 1, false));
+        assert!(sessions.open("s", "1", 1, Arrival::Fresh));
         sessions.handle("s", "1", Some(1));
         let hand_over = sessions.hand_over("s", "1=2");
         tokio::pin!(hand_over);
@@ -311,25 +344,36 @@ mod tests {
     #[tokio::test]
     async fn a_resumed_session_counts_on() {
         let (old, new) = (Sessions::default(), Sessions::default());
-        old.open("s", "1", 1, false);
+        old.open("s", "1", 1, Arrival::Fresh);
         let before = old.handle("s", "1", Some(1));
-        assert!(!new.open("s", "1", 1, true));
+        assert!(!new.open("s", "1", 1, Arrival::Moved));
         new.resume("s", old.hand_over("s", "1=1").await.unwrap(), false);
-        assert!(new.open("s", "1", 1, true));
+        assert!(new.open("s", "1", 1, Arrival::Moved));
         let after = new.handle("s", "1", Some(2));
         assert_eq!((after.epoch, after.count), (before.epoch, 2));
         assert_eq!(new.counts().disorder, 0);
     }
 
     #[tokio::test]
+    async fn a_state_that_never_arrived_is_kept() {
+        let sessions = Sessions::default();
+        sessions.open("s", "1", 1, Arrival::Fresh);
+        let before = sessions.handle("s", "1", Some(1));
+        drop(sessions.hand_over("s", "1=1").await.unwrap());
+        sessions.keep("s");
+        let after = sessions.handle("s", "1", Some(2));
+        assert_eq!((after.epoch, after.count), (before.epoch, 2));
+    }
+
+    #[tokio::test]
     async fn a_session_that_comes_back_outlives_the_socket_it_left_behind() {
         let sessions = Sessions::default();
-        sessions.open("s", "1", 1, false);
+        sessions.open("s", "1", 1, Arrival::Fresh);
         sessions.handle("s", "1", Some(1));
         let state = sessions.hand_over("s", "1=1").await.unwrap();
         sessions.resume("s", state, false);
         sessions.close("s", "1", 1);
-        assert!(sessions.open("s", "1", 2, true));
+        assert!(sessions.open("s", "1", 2, Arrival::Moved));
         sessions.close("s", "1", 1);
         assert_eq!(sessions.handle("s", "1", Some(2)).count, 2);
         assert_eq!(sessions.counts().disorder, 0);
