@@ -82,18 +82,6 @@ pub(crate) fn poll_read(
     }
 }
 
-/// Waits until there is something to read, without a buffer.
-pub(crate) async fn readable(stream: &TcpStream, deadline: &mut Deadline) -> io::Result<()> {
-    poll_fn(|cx| match stream.poll_read_ready(cx) {
-        Poll::Ready(ready) => Poll::Ready(ready),
-        Poll::Pending => {
-            ready!(deadline.poll_passed(cx));
-            Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-        }
-    })
-    .await
-}
-
 /// Writes all of `bytes`; `TimedOut` once the deadline has passed.
 pub(crate) async fn write_all(
     stream: &TcpStream,
@@ -173,6 +161,21 @@ impl Input {
         limit: usize,
         deadline: &mut Deadline,
     ) -> io::Result<usize> {
+        self.make_room(limit)?;
+        let n = read(stream, &mut self.bytes[self.end..], deadline).await?;
+        self.end += n;
+        Ok(n)
+    }
+
+    /// As [`Self::read_more`], of what is there now; else `WouldBlock`.
+    pub(crate) fn read_now(&mut self, stream: &TcpStream, limit: usize) -> io::Result<usize> {
+        self.make_room(limit)?;
+        let n = stream.try_read(&mut self.bytes[self.end..])?;
+        self.end += n;
+        Ok(n)
+    }
+
+    fn make_room(&mut self, limit: usize) -> io::Result<()> {
         if self.end - self.start >= limit {
             return Err(io::ErrorKind::OutOfMemory.into());
         }
@@ -185,9 +188,7 @@ impl Input {
             let larger = (self.bytes.len() * 2).clamp(BUFFER, limit.max(BUFFER));
             self.bytes.resize(larger, 0);
         }
-        let n = read(stream, &mut self.bytes[self.end..], deadline).await?;
-        self.end += n;
-        Ok(n)
+        Ok(())
     }
 
     /// Gives the memory back while there is nothing in it.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     connections::Connection,
-    io::{Deadline, Input, linger, readable, write_all},
+    io::{Deadline, Input, linger, write_all},
     worker::{Listener, Place, Worker},
     ws::{Handshaken, Pair},
 };
@@ -62,7 +62,7 @@ async fn speaks_http2(
     input: &mut Input,
     deadline: &mut Deadline,
 ) -> io::Result<bool> {
-    readable(stream, deadline).await?;
+    worker.next_request(stream, deadline).await?;
     input.wake(&worker.buffers);
     loop {
         if input
@@ -174,19 +174,23 @@ impl Http1 {
             }
             let by = *whole_by.get_or_insert_with(|| Instant::now() + limits.header_timeout.get());
             self.deadline.set(by);
-            match self
-                .input
-                .read_more(&self.stream, limits.header_bytes as usize, &mut self.deadline)
-                .await
-            {
+            let limit = limits.header_bytes as usize;
+            let read = if self.input.is_empty() {
+                self.input.read_now(&self.stream, limit)
+            } else {
+                self.input
+                    .read_more(&self.stream, limit, &mut self.deadline)
+                    .await
+            };
+            match read {
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => return None,
                 Ok(0) => return Some(Next::End),
                 Ok(_) => {}
                 Err(e) if e.kind() == io::ErrorKind::OutOfMemory => {
                     return Some(Next::Refused(Reject::HEAD_TOO_LARGE));
                 }
                 Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                    let begun = !self.input.is_empty();
-                    return begun.then_some(Next::Refused(Reject::HEAD_TIMEOUT));
+                    return Some(Next::Refused(Reject::HEAD_TIMEOUT));
                 }
                 Err(_) => return Some(Next::End),
             }

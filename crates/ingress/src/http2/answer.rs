@@ -5,12 +5,12 @@ use std::{error::Error as _, rc::Rc, time::Instant};
 use bytes::Bytes;
 use foreshift_wire::{ConnectionKind, Cookie, SameSite, UpstreamProtocol};
 use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
-use http_body_util::{LengthLimitError, Limited};
+use http_body_util::LengthLimitError;
 use hyper::body::{Body as _, Incoming};
 
 use super::{
     ClientConnection,
-    body::AnswerBody,
+    body::{AnswerBody, RequestBody},
     translate,
     upstream::{Failure, Return, Sender, sender},
 };
@@ -136,7 +136,7 @@ impl Answering {
         Ok(response)
     }
 
-    fn limit(&self, parts: &Parts, body: Incoming) -> Result<Limited<Incoming>, Reject> {
+    fn limit(&self, parts: &Parts, body: Incoming) -> Result<RequestBody, Reject> {
         let limit = match self.client.worker.limits.body_bytes {
             0 => usize::MAX,
             limit => limit as usize,
@@ -148,14 +148,14 @@ impl Answering {
         if stated.is_some_and(|n| n > limit) {
             return Err(Reject::BODY_TOO_LARGE);
         }
-        Ok(Limited::new(body, limit))
+        Ok(RequestBody::new(body, limit))
     }
 
     async fn send(
         &self,
         sender: Sender,
         guard: &mut Guard,
-        request: Request<Limited<Incoming>>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, Reject> {
         let Some(node) = guard.node.clone() else {
             return Err(Reject::NO_NODE);

@@ -1,4 +1,4 @@
-//! An answer's body on its way to the client; when it ends, so does the request.
+//! Bodies on their way: a request's within its limit, an answer's to whose end the request lasts.
 
 use std::{
     pin::Pin,
@@ -6,9 +6,58 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::{HeaderMap, HeaderName};
+use http_body_util::Limited;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 
 use super::answer::Guard;
+use crate::http1::is_ours;
+
+/// A request's body. Trailers in our name are dropped.
+pub(super) struct RequestBody(Limited<Incoming>);
+
+impl RequestBody {
+    /// At most `limit` bytes of content.
+    pub(super) fn new(incoming: Incoming, limit: usize) -> Self {
+        Self(Limited::new(incoming, limit))
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = <Limited<Incoming> as Body>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = Pin::new(&mut self.0).poll_frame(cx);
+        frame.map_ok(|frame| match frame.into_trailers() {
+            Ok(mut trailers) => {
+                drop_ours(&mut trailers);
+                Frame::trailers(trailers)
+            }
+            Err(data) => data,
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.0.size_hint()
+    }
+}
+
+/// Drops the fields that only the proxy may send.
+pub(super) fn drop_ours(fields: &mut HeaderMap) {
+    let ours = |name: &&HeaderName| is_ours(name.as_str().as_bytes());
+    let ours: Vec<HeaderName> = fields.keys().filter(ours).cloned().collect();
+    for name in ours {
+        fields.remove(name);
+    }
+}
 
 pub(super) enum AnswerBody {
     /// From a node.

@@ -7,7 +7,8 @@ use http::{
     request, response,
 };
 
-use crate::{http1::is_ours, key::RequestParts};
+use super::body::drop_ours;
+use crate::key::RequestParts;
 
 impl RequestParts for request::Parts {
     fn target(&self) -> &str {
@@ -71,15 +72,7 @@ pub(super) fn request(
     let authority = parts.uri.authority().map(|a| a.as_str().to_owned());
     let host = authority.or_else(|| Some(parts.headers.get(HOST)?.to_str().ok()?.to_owned()))?;
     strip_hop(&mut parts.headers);
-    let ours: Vec<HeaderName> = parts
-        .headers
-        .keys()
-        .filter(|n| is_ours(n.as_str().as_bytes()))
-        .cloned()
-        .collect();
-    for name in ours {
-        parts.headers.remove(name);
-    }
+    drop_ours(&mut parts.headers);
     let mut forwarded: Vec<String> = Vec::new();
     for value in parts.headers.get_all("x-forwarded-for") {
         forwarded.extend(value.to_str().ok().map(str::to_owned));

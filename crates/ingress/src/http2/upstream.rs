@@ -4,7 +4,6 @@ use std::{cell::RefCell, rc::Rc};
 
 use foreshift_wire::NodeId;
 use http::{Request, Response};
-use http_body_util::Limited;
 use hyper::{
     body::Incoming,
     client::conn::{http1, http2},
@@ -12,13 +11,11 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
 
-use super::LocalExecutor;
+use super::{LocalExecutor, body::RequestBody};
 use crate::{
     node::Node,
     worker::{Pool, Worker},
 };
-
-pub(super) type RequestBody = Limited<Incoming>;
 
 const IDLE_MAX: usize = 64;
 

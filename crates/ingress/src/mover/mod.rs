@@ -290,7 +290,7 @@ impl Mover {
                 active.worker_of.insert(connection, worker);
                 match &mut active.phase {
                     Phase::Gathering { streams, .. } => {
-                        streams.push((connection, active.journey.from.clone()))
+                        streams.push((connection, active.journey.from.clone()));
                     }
                     Phase::Running(_) => self.feed(id, Event::Joined(connection)),
                 }

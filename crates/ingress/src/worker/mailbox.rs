@@ -109,6 +109,7 @@ fn close_all(worker: &Worker) {
 fn list(worker: &Worker, filter: &ConnectionFilter) -> Vec<ConnectionInfo> {
     let wanted = |c: &Connection| {
         filter.id.is_none_or(|id| c.id == id)
+            && filter.session.is_none_or(|s| c.session.get() == Some(s))
             && filter
                 .pool
                 .as_ref()

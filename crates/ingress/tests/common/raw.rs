@@ -235,6 +235,16 @@ impl Raw {
         true
     }
 
+    /// The next chunk of a chunked body; `None` at its end or the connection's.
+    pub async fn chunk(&mut self) -> Option<Vec<u8>> {
+        let size = self.until(b"\r\n").await?;
+        let size = std::str::from_utf8(&size).expect("a size").trim();
+        let size = usize::from_str_radix(size, 16).expect("a hexadecimal size");
+        let chunk = self.take(size).await;
+        self.take(2).await;
+        (size > 0).then_some(chunk)
+    }
+
     /// Answers `200` with a body.
     pub async fn ok(&mut self, body: &str) {
         let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
