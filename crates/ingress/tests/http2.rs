@@ -9,7 +9,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use common::{Cluster, HOOKS, PATIENCE, raw::Raw};
+use common::{
+    Cluster, HOOKS, PATIENCE,
+    raw::{Raw, RawNode, frame},
+};
 use foreshift_lab::Answer;
 use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
@@ -247,6 +250,22 @@ async fn a_pool_of_h2c_nodes_serves_both_kinds_of_clients() {
             .iter()
             .all(|a| a.version == Version::HTTP_2 && a.uri.contains("lab.example"))
     );
+}
+
+#[tokio::test]
+async fn a_websocket_goes_to_an_h2c_node_over_http_1() {
+    let node = RawNode::start().await;
+    let cluster = Cluster::over(&[node.address], "upstream_protocol = \"h2c\"", "").await;
+    let serve = async {
+        let mut raw = node.accept().await;
+        raw.agree("").await;
+        raw
+    };
+    let ((mut client, answer), mut at_node) =
+        tokio::join!(Raw::websocket(cluster.address(), "ann", ""), serve);
+    assert_eq!(answer.status(), 101);
+    client.send(frame(0x81, true, b"hello")).await;
+    assert_eq!(at_node.text().await, "hello");
 }
 
 #[tokio::test]

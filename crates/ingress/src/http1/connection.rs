@@ -34,6 +34,7 @@ pub(crate) async fn serve(
     deadline.after(worker.limits.header_timeout.get());
     match speaks_http2(&worker, &stream, &mut input, &mut deadline).await {
         Ok(false) if !listener.http2_upstream(&worker) => {}
+        Ok(false) if begins_with_websocket(&worker, &listener, &stream, &mut input, &mut deadline).await => {}
         Ok(_) => return crate::http2::serve(worker, listener, stream, input.into_bytes(), peer, place).await,
         Err(_) => return,
     }
@@ -53,6 +54,34 @@ pub(crate) async fn serve(
         place,
     };
     http.run().await;
+}
+
+/// Reads the first head: WebSockets go to their node over HTTP/1.1 also where everything else is HTTP/2. What is no
+/// whole head is left to whoever serves the connection.
+async fn begins_with_websocket(
+    worker: &Worker,
+    listener: &Listener,
+    stream: &TcpStream,
+    input: &mut Input,
+    deadline: &mut Deadline,
+) -> bool {
+    let context = Context {
+        selectors: &listener.selectors,
+        source: std::net::Ipv4Addr::UNSPECIFIED.into(),
+        source_text: "",
+        headers_max: usize::from(worker.limits.headers),
+    };
+    let limit = worker.limits.header_bytes as usize;
+    loop {
+        match translate(input.filled(), &context, &mut Vec::new()) {
+            Ok(Some(head)) => return head.websocket,
+            Ok(None) => {}
+            Err(_) => return false,
+        }
+        if !matches!(input.read_more(stream, limit, deadline).await, Ok(1..)) {
+            return false;
+        }
+    }
 }
 
 /// Reads until it is certain whether the client begins with HTTP/2's preface.
