@@ -93,6 +93,7 @@ pub(crate) fn backend(args: &Backend) -> Result<()> {
         spread: args.spread,
         burn: args.burn,
         seed: args.seed,
+        stateless: false,
     })
 }
 
