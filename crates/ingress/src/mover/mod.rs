@@ -200,18 +200,15 @@ impl Mover {
     /// over to the right one later.
     fn turn_back(&mut self, index: usize) {
         let pool = &self.pools[index];
-        let mut astray = Vec::new();
-        for (id, active) in self.active.iter_mut().filter(|(id, _)| id.0 == index) {
-            let to = pool.place_of(id.1);
-            if to.as_ref() == Some(&active.journey.to) {
-                continue;
-            }
-            match (&active.phase, to) {
-                // Nobody has been told where it goes.
-                (Phase::Gathering { .. }, Some(to)) if to != active.journey.from => active.journey.to = to,
-                _ => astray.push(*id),
-            }
-        }
+        // What is still being gathered looks at the routes again before it sets out.
+        let running = self
+            .active
+            .iter()
+            .filter(|(id, a)| id.0 == index && matches!(a.phase, Phase::Running(_)));
+        let astray: Vec<Id> = running
+            .filter(|(id, active)| pool.place_of(id.1).as_ref() != Some(&active.journey.to))
+            .map(|(id, _)| *id)
+            .collect();
         for id in astray {
             self.feed(id, Event::Cancelled("the routes changed again".into()));
         }
@@ -424,6 +421,14 @@ impl Mover {
             return;
         }
         let (found, requests) = (std::mem::take(streams), *requests);
+        // The routes may have changed since it began.
+        let Some(journey) = self.pools[id.0].journey(id.1) else {
+            self.active.remove(&id);
+            let settled = self.pools[id.0].settle(id.1);
+            settled.into_iter().for_each(|event| self.tell(event));
+            return self.release(id, Ended::Switched);
+        };
+        active.journey = journey;
         let left = found.iter().find(|(_, node)| *node != active.journey.to);
         match left {
             // A failover was faster. What the old node may still have must not replace what is there now.

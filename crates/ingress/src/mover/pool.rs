@@ -524,7 +524,8 @@ impl PoolState {
             from, to, move_id, ..
         } = journey;
         let pool = self.config.name.clone();
-        if move_id.is_some() {
+        // A later order is still to be told of.
+        if move_id.is_some() && self.overrides.get(&session).and_then(|o| o.move_id) == move_id {
             self.ordered.remove(&session);
         }
         events.push(IngressEvent::HandedOver {

@@ -16,7 +16,7 @@ use foreshift_wire::{
 use tokio::{sync::mpsc, time::timeout};
 
 /// No test waits longer for anything.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct Cluster {
     pub backends: Vec<Option<Backend>>,
