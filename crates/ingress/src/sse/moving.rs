@@ -50,6 +50,9 @@ impl EventStream<'_> {
         if self.node_dead {
             return self.tell(StreamEvent::OldNodeLost);
         }
+        if self.node_of_now().is_some_and(|now| now.id == *to) {
+            return self.tell(StreamEvent::Left); // a failover was faster
+        }
         let Some(to) = self.pool().table.node(to) else {
             return self.tell(StreamEvent::ConnectFailed(format!("node {to} is not known")));
         };

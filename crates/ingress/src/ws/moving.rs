@@ -42,6 +42,8 @@ pub(super) struct Held {
     messages: u64,
     /// The message under way was cut by a node's death: its rest is dropped.
     skipping: bool,
+    /// A hand-over waits for the end of that message.
+    pause_wanted: bool,
 }
 
 impl Held {
@@ -52,6 +54,7 @@ impl Held {
             since: Instant::now(),
             messages: tracker.messages(),
             skipping: !tracker.at_message_boundary(),
+            pause_wanted: false,
         }
     }
 
@@ -124,6 +127,10 @@ impl Pair {
         if self.node_dead {
             return self.tell(StreamEvent::OldNodeLost);
         }
+        if self.node_of_now().is_some_and(|now| now.id == *to) {
+            // A failover was faster.
+            return self.tell(StreamEvent::Left);
+        }
         let Some(to) = self.pool().table.node(to) else {
             return self.tell(StreamEvent::ConnectFailed(format!("node {to} is not known")));
         };
@@ -157,12 +164,18 @@ impl Pair {
     }
 
     fn pause(&mut self) {
-        if self.moving.is_none() || !matches!(self.input, Input::Flowing) {
+        if self.moving.is_none() {
             return;
         }
-        self.input = Input::Pausing;
-        if self.up.tracker.at_message_boundary() {
-            self.paused();
+        match &mut self.input {
+            Input::Flowing => {
+                self.input = Input::Pausing;
+                if self.up.tracker.at_message_boundary() {
+                    self.paused();
+                }
+            }
+            Input::Held(held) => held.pause_wanted = true,
+            Input::Pausing => {}
         }
     }
 
@@ -232,11 +245,18 @@ impl Pair {
             }
         }
         let skipped = was_skipping && !held.skipping;
+        let (passed, pause_wanted) = (held.messages, held.pause_wanted);
         if self.down.tracker.at_frame_boundary() {
             self.say_aside();
         }
-        if skipped && !self.node_dead && self.moving.is_none() {
-            self.release();
+        if skipped && !self.node_dead {
+            // What was dropped was never sent to the node of now.
+            self.messages_before = passed;
+            if self.moving.is_some() && pause_wanted {
+                self.tell(StreamEvent::Paused { messages: 0 });
+            } else {
+                self.release();
+            }
         }
         Ok(())
     }
