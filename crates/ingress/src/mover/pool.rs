@@ -387,6 +387,9 @@ impl PoolState {
         if !changed.is_empty() {
             self.expire_at(until);
             self.follow_again(&again, until);
+            // That a session has followed the last change says nothing of this one.
+            let moved: HashSet<u16> = changed.iter().copied().collect();
+            self.settled.retain(|s| !moved.contains(&s.bucket()));
         }
         changed
     }
