@@ -5,7 +5,7 @@
 //! each hit, so that the share of hits comes to what was promised whatever the errors' distribution does. The models'
 //! own intervals are not used: where it matters they are wrong (0.5 to 0.95 for a promised 0.9).
 
-use crate::residuals::Residuals;
+use crate::{normal, residuals::Residuals};
 
 /// Residuals and the levels they are read at.
 #[derive(Debug, Clone)]
@@ -75,18 +75,13 @@ impl Band {
             let measured = self.residuals.quantile(level);
             *offset = match q {
                 _ if !young => measured,
-                q if q < 0.5 => measured.min(normal_quantile(q) * prior),
-                q => measured.max(normal_quantile(q) * prior),
+                q if q < 0.5 => measured.min(normal::quantile(q) * prior),
+                q => measured.max(normal::quantile(q) * prior),
             };
             *offset = offset.max(below);
             below = *offset;
         }
     }
-}
-
-/// Standard normal quantile by Tukey's lambda distribution (0.14), within 0.03 for 0.01 to 0.99.
-fn normal_quantile(q: f64) -> f64 {
-    4.91 * (q.powf(0.14) - (1.0 - q).powf(0.14))
 }
 
 #[cfg(test)]

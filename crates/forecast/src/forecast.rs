@@ -1,6 +1,6 @@
 //! What is expected over the horizon, and how sure that is.
 
-use crate::ShapeError;
+use crate::{Prediction, ShapeError};
 
 /// A node's predicted load score over the horizon: a point path and quantile paths.
 ///
@@ -13,8 +13,7 @@ use crate::ShapeError;
 pub struct Forecast {
     start_ms: u64,
     step_ms: u64,
-    point: Vec<f64>,
-    quantiles: Vec<(f64, Vec<f64>)>,
+    paths: Prediction,
     provenance: Provenance,
 }
 
@@ -67,20 +66,13 @@ impl Forecast {
         quantiles: Vec<(f64, Vec<f64>)>,
         provenance: Provenance,
     ) -> Result<Self, ShapeError> {
-        if point.is_empty() || step_ms == 0 {
+        if step_ms == 0 {
             return Err(ShapeError::Empty);
-        }
-        check_finite(&point)?;
-        let mut below: Option<&(f64, Vec<f64>)> = None;
-        for pair in &quantiles {
-            check_quantile(pair, below, point.len())?;
-            below = Some(pair);
         }
         Ok(Self {
             start_ms,
             step_ms,
-            point,
-            quantiles,
+            paths: Prediction::new(point, quantiles)?,
             provenance,
         })
     }
@@ -97,17 +89,17 @@ impl Forecast {
 
     /// Expected load score, one element a step.
     pub fn point(&self) -> &[f64] {
-        &self.point
+        self.paths.point()
     }
 
     /// `(probability, path)`, rising in probability.
     pub fn quantiles(&self) -> &[(f64, Vec<f64>)] {
-        &self.quantiles
+        self.paths.quantiles()
     }
 
     /// The path of one quantile, where the forecast has it.
     pub fn quantile(&self, q: f64) -> Option<&[f64]> {
-        self.index(q).map(|i| self.quantiles[i].1.as_slice())
+        self.index(q).map(|i| self.quantiles()[i].1.as_slice())
     }
 
     /// The highest element of a quantile's path and when it is; the earliest of equals.
@@ -179,40 +171,9 @@ impl Forecast {
     }
 
     fn index(&self, q: f64) -> Option<usize> {
-        self.quantiles
+        self.quantiles()
             .iter()
             .position(|(have, _)| (have - q).abs() < 1e-9)
-    }
-}
-
-fn check_finite(path: &[f64]) -> Result<(), ShapeError> {
-    match path.iter().position(|y| !y.is_finite()) {
-        Some(step) => Err(ShapeError::NotFinite { step }),
-        None => Ok(()),
-    }
-}
-
-fn check_quantile(
-    (q, path): &(f64, Vec<f64>),
-    below: Option<&(f64, Vec<f64>)>,
-    steps: usize,
-) -> Result<(), ShapeError> {
-    let (lowest, floor) = below.map_or((0.0, None), |(q, path)| (*q, Some(path)));
-    if !(*q > lowest && *q < 1.0) {
-        return Err(ShapeError::QuantileOrder { quantile: *q });
-    }
-    if path.len() != steps {
-        return Err(ShapeError::Length {
-            quantile: *q,
-            found: path.len(),
-            expected: steps,
-        });
-    }
-    check_finite(path)?;
-    let crossing = floor.and_then(|floor| path.iter().zip(floor).position(|(y, low)| y < low));
-    match crossing {
-        Some(step) => Err(ShapeError::Crossing { quantile: *q, step }),
-        None => Ok(()),
     }
 }
 

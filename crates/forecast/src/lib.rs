@@ -44,18 +44,26 @@
 //! No clock, no thread, no input or output: instants are arguments. Load that repeats over minutes to days, and models
 //! that are fitted in batches, are not here yet. Nothing is persisted: a predictor learns a node anew in half a minute.
 
+pub mod backtest;
+pub mod batch;
+pub mod learned;
+pub mod series;
+
 mod band;
 mod error;
 mod error_mean;
+mod fit;
 mod forecast;
 mod grid;
 mod history;
 mod horizons;
 mod load;
 mod models;
+mod normal;
 mod options;
 mod pending;
 mod pool;
+mod prediction;
 mod predictor;
 mod record;
 mod residuals;
@@ -63,8 +71,10 @@ mod season;
 mod shift;
 
 pub use error::{Error, ShapeError};
+pub use fit::{Fit, FitError, Fitted};
 pub use forecast::{Forecast, Peak, Provenance, Scored};
 pub use load::{CapacityValues, LoadScore, Signal, SignalValues, load_score};
 pub use models::{Autoregression, Forecaster, Holt, LastValue, PERIOD_STEPS_MAX, Seasonal};
 pub use options::PredictorOptions;
+pub use prediction::Prediction;
 pub use predictor::Predictor;

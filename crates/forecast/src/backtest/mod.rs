@@ -1,0 +1,1 @@
+//! What forecasts would have been worth on a series' past.

@@ -1,0 +1,1 @@
+//! Models for minutes to weeks ahead, fitted to a whole series.

@@ -1,0 +1,1 @@
+//! Series: values at regular steps, and how irregular samples become one.
