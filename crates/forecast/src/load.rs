@@ -24,6 +24,23 @@ pub struct SignalValues {
     pub bytes_per_s: Option<f64>,
 }
 
+impl SignalValues {
+    /// The values in the order of [`Signal::ALL`], as [`Forecaster::update_with`](crate::Forecaster::update_with) takes
+    /// them.
+    pub fn to_array(&self) -> [Option<f64>; 8] {
+        [
+            self.cpu,
+            self.memory,
+            self.utilisation,
+            self.requests_in_flight,
+            self.requests_per_s,
+            self.response_ms_p99,
+            self.connections,
+            self.bytes_per_s,
+        ]
+    }
+}
+
 /// What a node can carry. A signal without a capacity does not count, except the shares (CPU, memory, utilisation),
 /// whose capacity is 1 where none is given.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
@@ -69,6 +86,18 @@ pub enum Signal {
 }
 
 impl Signal {
+    /// All of them, in the order of [`SignalValues::to_array`].
+    pub const ALL: [Self; 8] = [
+        Self::Cpu,
+        Self::Memory,
+        Self::Utilisation,
+        Self::RequestsInFlight,
+        Self::RequestsPerS,
+        Self::ResponseMsP99,
+        Self::Connections,
+        Self::BytesPerS,
+    ];
+
     /// The name used in the API and in reasons, such as `requests_in_flight`.
     pub fn name(self) -> &'static str {
         match self {
@@ -214,6 +243,23 @@ mod tests {
                 Signal::Cpu,
                 "{connections}"
             );
+        }
+    }
+
+    #[test]
+    fn the_array_of_values_is_in_the_order_of_all_signals() {
+        let values = SignalValues {
+            cpu: Some(0.0),
+            memory: Some(1.0),
+            utilisation: Some(2.0),
+            requests_in_flight: Some(3.0),
+            requests_per_s: Some(4.0),
+            response_ms_p99: Some(5.0),
+            connections: Some(6.0),
+            bytes_per_s: Some(7.0),
+        };
+        for (i, (signal, value)) in Signal::ALL.into_iter().zip(values.to_array()).enumerate() {
+            assert_eq!((signal as usize, value), (i, Some(i as f64)), "{signal:?}");
         }
     }
 }

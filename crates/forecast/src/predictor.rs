@@ -1,7 +1,7 @@
 //! Forecasts one node's load score from the ticks of the control loop.
 
 use crate::{
-    Error, Forecast, Forecaster, PredictorOptions, Provenance, Scored,
+    Error, Forecast, Forecaster, PredictorOptions, Provenance, Scored, SignalValues,
     grid::{Grid, Tick},
     history::History,
     models::members,
@@ -85,12 +85,19 @@ impl Predictor {
 
     /// Takes the load score of one tick; `None` where it was not measured. `now_ms` is in Unix milliseconds.
     pub fn observe(&mut self, now_ms: u64, score: Option<f64>) {
+        self.observe_with(now_ms, score, &SignalValues::default());
+    }
+
+    /// As [`observe`](Self::observe), with the signals that the score was made from: they reach the models, of which
+    /// some know how one announces another.
+    pub fn observe_with(&mut self, now_ms: u64, score: Option<f64>, signals: &SignalValues) {
         match self.grid.place(now_ms) {
             Tick::Repeated => return,
             Tick::Restart => self.restart(),
-            Tick::Next { missing } => (0..missing).for_each(|_| self.step(None)),
+            Tick::Next { missing } => (0..missing).for_each(|_| self.step(None, &[])),
         }
-        self.step(score.filter(|y| y.is_finite()).map(|y| y.clamp(0.0, SCORE_MAX)));
+        let score = score.filter(|y| y.is_finite()).map(|y| y.clamp(0.0, SCORE_MAX));
+        self.step(score, &signals.to_array());
     }
 
     /// What is expected; `None` while too little was seen, or nothing for longer than the horizon.
@@ -182,7 +189,7 @@ impl Predictor {
         self.held_peaks.fill(0.0);
     }
 
-    fn step(&mut self, y: Option<f64>) {
+    fn step(&mut self, y: Option<f64>, signals: &[Option<f64>]) {
         if y.is_none() && self.missing as u64 >= GAP_STEPS_MAX {
             self.restart();
         }
@@ -193,7 +200,7 @@ impl Predictor {
         if let Some(y) = y {
             self.record.score(y, self.pool.persistence_due());
         }
-        self.pool.update(y);
+        self.pool.update(y, signals);
         let every = self
             .period_steps
             .map_or(SEASON_SOUGHT_EVERY, |_| SEASON_CONFIRMED_EVERY);

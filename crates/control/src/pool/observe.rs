@@ -97,9 +97,10 @@ impl Pool {
 
 impl Node {
     fn forecast(&mut self, now: u64, capacity: &Capacity, pool: &foreshift_wire::Pool) {
-        self.score = load_score(&signal_values(&self.signals), &capacity_values(capacity));
-        self.predictor
-            .observe(now, self.score.map(|LoadScore { score, .. }| score));
+        let signals = signal_values(&self.signals);
+        self.score = load_score(&signals, &capacity_values(capacity));
+        let score = self.score.map(|LoadScore { score, .. }| score);
+        self.predictor.observe_with(now, score, &signals);
         self.forecast = self.predictor.forecast();
         self.predicted = self
             .forecast

@@ -27,6 +27,13 @@ pub trait Forecaster: Send {
     /// Takes the next step's observation; `None` where nothing was seen, which still lets a step pass.
     fn update(&mut self, y: Option<f64>);
 
+    /// As [`update`](Self::update), with what else was measured in this step: as many elements each time and in the same
+    /// order, none where nothing was. A model that knows only the series itself leaves this as it is.
+    fn update_with(&mut self, y: Option<f64>, signals: &[Option<f64>]) {
+        let _ = signals;
+        self.update(y);
+    }
+
     /// Fills `path` with the expected values of the next steps: element 0 is one step ahead.
     fn forecast(&self, path: &mut [f64]);
 
@@ -45,6 +52,12 @@ pub trait Forecaster: Send {
     /// False while the model has nothing of its own to say; its forecasts are then neither used nor judged.
     fn is_ready(&self) -> bool {
         true
+    }
+
+    /// Why the model was dropped, for people: it is never ready again. Models of ours have no such end; one that was
+    /// brought in a file can fail while it runs.
+    fn fault(&self) -> Option<&str> {
+        None
     }
 }
 

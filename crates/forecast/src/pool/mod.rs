@@ -92,13 +92,15 @@ impl Pool {
         self.shift = Shift::default();
     }
 
-    /// One step of the series.
-    pub(crate) fn update(&mut self, y: Option<f64>) {
+    /// One step of the series, with what else was measured in it.
+    pub(crate) fn update(&mut self, y: Option<f64>, signals: &[Option<f64>]) {
         if let Some(y) = y {
             let shift = self.shift.observe(y, self.horizons.steps());
             self.judge(y, shift);
         }
-        self.members.iter_mut().for_each(|model| model.update(y));
+        self.members
+            .iter_mut()
+            .for_each(|model| model.update_with(y, signals));
         self.predict();
         self.pending.advance();
     }
