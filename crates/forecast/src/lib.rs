@@ -45,6 +45,7 @@
 //! that are fitted in batches, are not here yet. Nothing is persisted: a predictor learns a node anew in half a minute.
 
 pub mod backtest;
+#[cfg(feature = "batch")]
 pub mod batch;
 pub mod learned;
 pub mod series;

@@ -1,1 +1,17 @@
 //! Models for minutes to weeks ahead, fitted to a whole series.
+//!
+//! Each is a [`Fit`](crate::Fit): it takes one value a step without gaps, and finite values give finite forecasts. Values
+//! are scaled inside, so that the unit of the series makes no difference. Intervals are each model's own, from its
+//! assumptions; what is shown to people is calibrated elsewhere by what happened.
+
+mod acf;
+mod decompose;
+mod drift;
+mod naive;
+mod scale;
+mod ses;
+mod theta;
+
+pub use drift::Drift;
+pub use naive::{Naive, SeasonalNaive};
+pub use theta::Theta;
