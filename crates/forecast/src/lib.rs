@@ -75,7 +75,7 @@ pub use error::{Error, ShapeError};
 pub use fit::{Fit, FitError, Fitted};
 pub use forecast::{Forecast, Peak, Provenance, Scored};
 pub use load::{CapacityValues, LoadScore, Signal, SignalValues, load_score};
-pub use models::{Autoregression, Forecaster, Holt, LastValue, PERIOD_STEPS_MAX, Seasonal};
+pub use models::{Autoregression, Forecaster, Holt, LastValue, Multivariate, PERIOD_STEPS_MAX, Seasonal};
 pub use options::PredictorOptions;
 pub use prediction::Prediction;
 pub use predictor::Predictor;

@@ -9,6 +9,7 @@ mod affinity;
 mod expire;
 mod handle;
 mod log;
+mod models;
 mod nodes;
 mod observe;
 mod plan;

@@ -13,6 +13,7 @@ use rand_pcg::Pcg64Mcg;
 
 use super::{
     log::MoveLog,
+    models::Models,
     observe::REPORT_COUNTS_FOR,
     plan::Planner,
     routes::{Edit, Routes},
@@ -29,7 +30,7 @@ use crate::{
 /// One pool.
 pub(super) struct Pool {
     pub(super) settings: foreshift_wire::Pool,
-    predictors: PredictorOptions,
+    models: Models,
     pub(super) keyed: Keyed,
     pub(super) routes: Routes,
     pub(super) nodes: HashMap<NodeId, Node>,
@@ -83,15 +84,14 @@ impl Pool {
         checker: Option<Checker>,
     ) -> Result<Self, Error> {
         let name = settings.name.clone();
-        let predictors = PredictorOptions {
+        let models = Models::new(PredictorOptions {
             step: settings.check_interval.get(),
             horizon: parts.forecast.prediction_horizon.get(),
             quantiles: quantiles(settings.trigger_quantile),
             model: parts.forecast.model,
             ..Default::default()
-        };
-        // Checked once here, so that making one for a node cannot fail later.
-        Predictor::new(predictors.clone()).map_err(|source| Error::Forecast {
+        })
+        .map_err(|source| Error::Forecast {
             pool: name.clone(),
             source,
         })?;
@@ -102,7 +102,7 @@ impl Pool {
             planner: Planner::new(&settings),
             loads: KeyLoads::new(KeyLoadOptions::default()),
             settings,
-            predictors,
+            models,
             nodes: HashMap::new(),
             checker,
             plane: parts.plane,
@@ -124,11 +124,7 @@ impl Pool {
         let node = self.nodes.entry(spec.id.clone()).or_insert_with(|| Node {
             verdict,
             reason: None,
-            predictor: Predictor::new(PredictorOptions {
-                stagger,
-                ..self.predictors.clone()
-            })
-            .expect("these options were accepted when the pool was opened"),
+            predictor: self.models.predictor(stagger),
             forecast: None,
             predicted: None,
             signals: Signals::default(),

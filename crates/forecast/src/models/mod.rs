@@ -3,6 +3,7 @@
 mod autoregression;
 mod holt;
 mod last_value;
+mod multivariate;
 mod range;
 mod seasonal;
 
@@ -11,6 +12,7 @@ use crate::Error;
 pub use autoregression::Autoregression;
 pub use holt::Holt;
 pub use last_value::LastValue;
+pub use multivariate::Multivariate;
 pub use seasonal::Seasonal;
 
 /// A model of one series on a regular grid.

@@ -6,5 +6,6 @@ mod coverage;
 mod laws;
 mod no_season;
 mod real_traces;
+mod signals;
 mod surges;
 mod ticks;
