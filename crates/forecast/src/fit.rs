@@ -66,7 +66,10 @@ pub enum FitError {
 }
 
 /// The first thing that makes a series unfit for any batch model.
-#[cfg_attr(not(feature = "batch"), allow(dead_code, reason = "only batch models are fitted"))]
+#[cfg_attr(
+    not(feature = "batch"),
+    allow(dead_code, reason = "only batch models are fitted")
+)]
 pub(crate) fn check_train(model: &'static str, need: usize, train: &[f64]) -> Result<(), FitError> {
     if let Some(index) = train
         .iter()

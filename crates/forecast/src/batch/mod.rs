@@ -7,11 +7,13 @@
 mod acf;
 mod decompose;
 mod drift;
+mod ets;
 mod naive;
 mod scale;
 mod ses;
 mod theta;
 
 pub use drift::Drift;
+pub use ets::Ets;
 pub use naive::{Naive, SeasonalNaive};
 pub use theta::Theta;

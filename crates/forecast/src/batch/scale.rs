@@ -38,6 +38,14 @@ impl Scale {
         Self { shift, unit }
     }
 
+    /// Makes scaled values larger, by a power of two.
+    pub(crate) fn enlarge(self, factor: f64) -> Self {
+        Self {
+            unit: self.unit / factor,
+            ..self
+        }
+    }
+
     pub(crate) fn apply(self, y: f64) -> f64 {
         (y - self.shift) / self.unit
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foreshift_forecast::{
     Fit,
-    batch::{Naive, SeasonalNaive, Theta},
+    batch::{Ets, Naive, SeasonalNaive, Theta},
 };
 
 use crate::common::{column, mean_absolute, notice, shared};
@@ -125,5 +125,28 @@ fn theta_is_about_as_good_as_the_best_of_four_thetas() {
         if let Some((ours, theirs)) = compare(set, "AutoTheta", theta) {
             assert!(ours <= theirs + worse_by_max, "{set}: {ours} against {theirs}");
         }
+    }
+}
+
+#[test]
+fn ets_is_the_golden_one_on_every_fold() {
+    for set in SETS {
+        let mut worst = (0.0, String::new());
+        let mut scores = Vec::new();
+        for fold in folds(set) {
+            let found = forecast(&Ets::auto(), &fold);
+            scores.push(fold.mase(&found));
+            let difference = fold.difference(&found, "AutoETS");
+            if difference > worst.0 {
+                worst = (difference, fold.name);
+            }
+        }
+        notice(&format!(
+            "{set}: ETS has MASE {:.4}, at most {:.5} off the golden one: {}",
+            mean(&scores),
+            worst.0,
+            worst.1
+        ));
+        assert!(worst.0 < 0.001, "{set}: {worst:?}");
     }
 }

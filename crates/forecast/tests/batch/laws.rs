@@ -2,7 +2,7 @@
 
 use foreshift_forecast::{
     Fit, FitError, Prediction,
-    batch::{Drift, Naive, SeasonalNaive, Theta},
+    batch::{Drift, Ets, Naive, SeasonalNaive, Theta},
 };
 use proptest::prelude::*;
 
@@ -10,7 +10,12 @@ use crate::common::notice;
 
 /// Every model, over periods that do and do not fit.
 fn models() -> Vec<Box<dyn Fit>> {
-    let mut models: Vec<Box<dyn Fit>> = vec![Box::new(Naive), Box::new(Drift), Box::new(Theta::new(None))];
+    let mut models: Vec<Box<dyn Fit>> = vec![
+        Box::new(Naive),
+        Box::new(Drift),
+        Box::new(Theta::new(None)),
+        Box::new(Ets::auto()),
+    ];
     for period in [0, 1, 2, 7, 24, usize::MAX] {
         models.push(Box::new(SeasonalNaive::new(period)));
         models.push(Box::new(Theta::new(Some(period))));
