@@ -1,5 +1,6 @@
 //! What the predictor promises, on series with known properties and on real ones: one behaviour a module.
 
+mod backtest;
 mod change;
 mod common;
 mod coverage;
