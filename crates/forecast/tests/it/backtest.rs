@@ -190,7 +190,7 @@ fn what_cannot_be_tested_is_a_clear_error() {
         (
             Options {
                 quantiles: vec![0.5],
-                ..options.clone()
+                ..options
             },
             "not as agreed",
         ),
