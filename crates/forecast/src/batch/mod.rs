@@ -4,6 +4,8 @@
 //! are scaled inside, so that the unit of the series makes no difference. Intervals are each model's own, from its
 //! assumptions; what is shown to people is calibrated elsewhere by what happened.
 
+pub mod arima;
+
 mod acf;
 mod decompose;
 mod drift;
@@ -13,6 +15,7 @@ mod scale;
 mod ses;
 mod theta;
 
+pub use arima::{Arima, ArimaOptions};
 pub use drift::Drift;
 pub use ets::Ets;
 pub use naive::{Naive, SeasonalNaive};
