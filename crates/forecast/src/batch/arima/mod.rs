@@ -1,9 +1,9 @@
 //! ARIMA and seasonal ARIMA, with the order given or found.
 //!
 //! Our own: of the crates that were measured none both searches well and estimates by exact likelihood. From the
-//! bottom: [`polynomial`] and [`autocovariance`] are the algebra of lags; [`css`] and [`likelihood`] judge one set of
-//! coefficients, by conditional least squares and exactly; [`start`], [`optimise`] and [`ml`] find the best ones;
-//! [`stationarity`] and [`search`] choose the order; [`state`] is the Kalman filter that goes on after the fit.
+//! bottom: `polynomial` and `autocovariance` are the algebra of lags; `css` and `likelihood` judge one set of
+//! coefficients, by conditional least squares and exactly; `start`, `optimise` and `ml` find the best ones;
+//! `stationarity` and `search` choose the order; `state` is the Kalman filter that goes on after the fit.
 //!
 //! What not: regressors, and missing values while fitting (callers fill gaps); seasons of hundreds of steps, for which
 //! the season is to be removed first.
