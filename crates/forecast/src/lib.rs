@@ -47,6 +47,7 @@
 pub mod backtest;
 #[cfg(feature = "batch")]
 pub mod batch;
+#[cfg(feature = "learned")]
 pub mod learned;
 pub mod series;
 

@@ -1,1 +1,12 @@
-//! Models that were trained elsewhere, on many series.
+//! Models that were trained elsewhere and are brought in a file.
+//!
+//! What a file says is checked before it is believed: shapes, ranges, finiteness. Reading files and measuring time is
+//! the shell's; bytes come in, and bytes go out.
+
+mod lstm;
+mod recent;
+
+pub use lstm::{
+    Executor, Header, InTurn, Job, LoadError, Lstm, LstmFitted, LstmForecaster, Progress, TrainError,
+    TrainOptions, TrainSeries,
+};

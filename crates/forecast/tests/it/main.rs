@@ -7,6 +7,8 @@ mod change;
 mod common;
 mod coverage;
 mod laws;
+#[cfg(feature = "learned")]
+mod lstm;
 mod no_season;
 mod real_traces;
 mod signals;
