@@ -29,11 +29,21 @@ impl Place {
 
 impl Horizons {
     /// Anchors at the whole of `steps` (1 or more), a half, a quarter, and the first step.
-    pub(crate) fn new(steps: usize) -> Self {
-        let mut anchors = vec![1, steps / 4, steps / 2, steps];
+    pub(crate) fn sparse(steps: usize) -> Self {
+        Self::at(vec![1, steps / 4, steps / 2, steps])
+    }
+
+    /// Anchors at the first step, the last one, and between them each some 1.4 times as far as the one before.
+    pub(crate) fn dense(steps: usize) -> Self {
+        let next = |&h: &usize| Some((h * 7 / 5).max(h + 1)).filter(|&h| h < steps);
+        Self::at(std::iter::successors(Some(1), next).chain([steps]).collect())
+    }
+
+    fn at(mut anchors: Vec<usize>) -> Self {
         anchors.retain(|&h| h > 0);
         anchors.sort_unstable();
         anchors.dedup();
+        let steps = *anchors.last().expect("the last step is an anchor");
         let places = (1..=steps).map(|h| place(&anchors, h)).collect();
         Self { anchors, places }
     }
@@ -81,7 +91,7 @@ mod tests {
             (3, vec![1, 3]),
             (20, vec![1, 5, 10, 20]),
         ] {
-            let horizons = Horizons::new(steps);
+            let horizons = Horizons::sparse(steps);
             assert_eq!(horizons.anchors(), anchors, "{steps}");
             for (place, h) in horizons.places().iter().zip(1..) {
                 let blended = place.blend(|a| (anchors[a] as f64).sqrt());

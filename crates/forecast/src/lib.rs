@@ -57,6 +57,7 @@ mod error_mean;
 mod fit;
 mod forecast;
 mod grid;
+mod half;
 mod history;
 mod horizons;
 mod load;
@@ -71,6 +72,7 @@ mod record;
 mod residuals;
 mod season;
 mod shift;
+mod unrest;
 
 pub use error::{Error, ShapeError};
 pub use fit::{Fit, FitError, Fitted};

@@ -5,7 +5,7 @@ use crate::{
     grid::{Grid, Tick},
     history::History,
     models::members,
-    pool::Pool,
+    pool::{Bounds, Pool, Profile, Settings},
     record::{Record, SCORED_MAX, Told},
     season,
 };
@@ -73,7 +73,17 @@ impl Predictor {
             steps: 0,
             q90: levels.iter().position(|q| (q - 0.9).abs() < 1e-9).unwrap_or(0),
             held_peaks: vec![0.0; levels.len()],
-            pool: Pool::new(models, first_weighed, levels, steps),
+            pool: Pool::new(
+                models,
+                first_weighed,
+                Settings {
+                    profile: Profile::Compact,
+                    steps,
+                    quantiles: levels,
+                    selection: 0.5,
+                    bounds: Bounds::NOT_NEGATIVE,
+                },
+            ),
         })
     }
 

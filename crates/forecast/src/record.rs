@@ -4,6 +4,9 @@
 
 use crate::error_mean::ErrorMean;
 
+/// What one step leaves of an error's weight.
+const KEPT: f32 = 0.99;
+
 /// Told forecasts and how they did.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
@@ -58,10 +61,10 @@ impl Record {
             return;
         }
         let error = (y - f64::from(told.point)).abs();
-        self.error.add(error);
-        self.hits.add(f64::from(u8::from(y as f32 <= told.q90)));
+        self.error.add(error, KEPT);
+        self.hits.add(f64::from(u8::from(y as f32 <= told.q90)), KEPT);
         if let Some(persistence) = persistence {
-            self.error_of_persistence.add((y - persistence).abs());
+            self.error_of_persistence.add((y - persistence).abs(), KEPT);
             self.gate.add(error, (y - persistence).abs());
         }
     }
@@ -131,8 +134,8 @@ impl Gate {
             self.skip -= 1;
             return;
         }
-        self.error.add(error);
-        self.error_of_persistence.add(error_of_persistence);
+        self.error.add(error, KEPT);
+        self.error_of_persistence.add(error_of_persistence, KEPT);
         if self.patience > 0 {
             self.patience -= 1;
             return;

@@ -1,42 +1,56 @@
 //! The newest errors of a forecast, kept sorted.
 
+use crate::half::Half;
+
 /// A window of the newest residuals with their order, so that any quantile is a look-up.
 ///
 /// Errors many steps ahead overlap in time and are much alike: to learn as much from them takes a longer time. A full
-/// window therefore takes only each `stride`-th residual.
+/// window may therefore take only each `stride`-th residual.
 #[derive(Debug, Clone)]
 pub(crate) struct Residuals {
+    capacity: usize,
     stride: u32,
     offered: u32,
     /// By arrival.
-    ring: Vec<f32>,
-    /// Indices into `ring`, by rising value.
-    order: Vec<u8>,
-    next: u8,
+    ring: Vec<Half>,
+    /// By rising value.
+    sorted: Vec<Half>,
+    next: usize,
 }
 
-/// How many residuals are kept.
-const CAPACITY: usize = 80;
 /// Neighbouring errors so many steps ahead are taken as one more step alike.
 const STEPS_ALIKE: u32 = 8;
 /// Errors further ahead are no more spread out: the window would span too long a time.
 const STEPS_TOLD_APART_MAX: usize = 64;
 
 impl Residuals {
-    /// For errors of forecasts `steps_ahead`.
-    pub(crate) fn new(steps_ahead: usize) -> Self {
+    /// The newest `capacity` (1 or more), every one of them.
+    pub(crate) fn new(capacity: usize) -> Self {
         Self {
-            stride: 1 + steps_ahead.min(STEPS_TOLD_APART_MAX) as u32 / STEPS_ALIKE,
+            capacity,
+            stride: 1,
             offered: 0,
-            ring: Vec::with_capacity(CAPACITY),
-            order: Vec::with_capacity(CAPACITY),
+            ring: Vec::new(),
+            sorted: Vec::new(),
             next: 0,
+        }
+    }
+
+    /// Spread out as is worth it for errors of forecasts `steps_ahead`.
+    pub(crate) fn spread(capacity: usize, steps_ahead: usize) -> Self {
+        let stride = 1 + steps_ahead.min(STEPS_TOLD_APART_MAX) as u32 / STEPS_ALIKE;
+        // A fixed amount of memory from the start: there is one of these for each node.
+        Self {
+            stride,
+            ring: Vec::with_capacity(capacity),
+            sorted: Vec::with_capacity(capacity),
+            ..Self::new(capacity)
         }
     }
 
     pub(crate) fn clear(&mut self) {
         self.ring.clear();
-        self.order.clear();
+        self.sorted.clear();
         self.next = 0;
     }
 
@@ -44,47 +58,49 @@ impl Residuals {
         self.ring.len()
     }
 
-    /// Takes a finite residual; the oldest one goes when the window is full.
+    /// Takes a residual; the oldest one goes when the window is full. NaN is not taken.
     pub(crate) fn push(&mut self, residual: f64) {
-        self.offered = self.offered.wrapping_add(1);
-        if self.ring.len() == CAPACITY && !self.offered.is_multiple_of(self.stride) {
+        if residual.is_nan() {
             return;
         }
-        let residual = residual as f32;
-        let slot = self.next;
-        if self.ring.len() < CAPACITY {
-            self.ring.push(residual);
-        } else {
-            if let Some(place) = self.order.iter().position(|&i| i == slot) {
-                self.order.remove(place);
-            }
-            self.ring[usize::from(slot)] = residual;
+        self.offered = self.offered.wrapping_add(1);
+        let is_full = self.ring.len() == self.capacity;
+        if is_full && !self.offered.is_multiple_of(self.stride) {
+            return;
         }
-        let place = self
-            .order
-            .partition_point(|&i| self.ring[usize::from(i)] < residual);
-        self.order.insert(place, slot);
-        self.next = (slot + 1) % CAPACITY as u8;
+        let residual = Half::new(residual);
+        if is_full {
+            let oldest = std::mem::replace(&mut self.ring[self.next], residual);
+            let place = self.rank(oldest);
+            self.sorted.remove(place);
+        } else {
+            self.ring.push(residual);
+        }
+        let place = self.rank(residual);
+        self.sorted.insert(place, residual);
+        self.next = (self.next + 1) % self.capacity;
+    }
+
+    /// How many of the sorted ones lie below.
+    fn rank(&self, residual: Half) -> usize {
+        self.sorted.partition_point(|r| r.get() < residual.get())
     }
 
     /// Drops what the last `offers` residuals left in the window: they belong to an event that is over.
     pub(crate) fn forget(&mut self, offers: usize) {
-        let kept = match self.ring.len() {
-            CAPACITY => CAPACITY.saturating_sub(offers / self.stride as usize),
-            len => len.saturating_sub(offers),
-        };
-        let oldest = if self.ring.len() < CAPACITY {
-            0
+        let is_full = self.ring.len() == self.capacity;
+        let left = if is_full {
+            offers / self.stride as usize
         } else {
-            usize::from(self.next)
+            offers
         };
-        self.ring.rotate_left(oldest);
+        let kept = self.ring.len().saturating_sub(left);
+        self.ring.rotate_left(if is_full { self.next } else { 0 });
         self.ring.truncate(kept);
-        self.next = (kept % CAPACITY) as u8;
-        self.order.clear();
-        self.order.extend(0..kept as u8);
-        self.order
-            .sort_unstable_by(|&a, &b| self.ring[usize::from(a)].total_cmp(&self.ring[usize::from(b)]));
+        self.next = kept % self.capacity;
+        self.sorted.clear();
+        self.sorted.extend_from_slice(&self.ring);
+        self.sorted.sort_unstable_by(|a, b| a.get().total_cmp(&b.get()));
     }
 
     /// The value under which the share `level` (0 to 1) of residuals like these lies; 0 where there are none.
@@ -101,7 +117,7 @@ impl Residuals {
         }
         let below = place as usize;
         if below >= last {
-            return self.sorted(last) + self.tail(self.sorted(last)).abs() * (place - last as f64);
+            return self.sorted(last) + self.tail(self.sorted(last)) * (place - last as f64);
         }
         let low = self.sorted(below);
         low + (self.sorted(below + 1) - low) * (place - below as f64)
@@ -113,7 +129,7 @@ impl Residuals {
     }
 
     fn sorted(&self, rank: usize) -> f64 {
-        f64::from(self.ring[usize::from(self.order[rank])])
+        self.sorted[rank].get()
     }
 }
 
@@ -125,7 +141,7 @@ mod tests {
     #[test]
     fn forgetting_drops_the_newest_and_the_window_fills_again() {
         for before in [30, 80, 117] {
-            let mut residuals = Residuals::new(1);
+            let mut residuals = Residuals::spread(80, 1);
             (0..before).for_each(|i| residuals.push(f64::from(i)));
             let kept = residuals.len() - 20;
             residuals.forget(20);
@@ -133,7 +149,7 @@ mod tests {
                 (residuals.len(), residuals.sorted(kept - 1)),
                 (kept, f64::from(before - 21))
             );
-            (0..20).for_each(|i| residuals.push(f64::from(i + 1_000)));
+            (0..20).for_each(|i| residuals.push(f64::from(1_000 + 8 * i)));
             assert_eq!((residuals.len(), residuals.sorted(kept)), (kept + 20, 1_000.0));
         }
     }
@@ -142,11 +158,12 @@ mod tests {
         #[test]
         fn quantiles_rise_and_the_middle_ones_lie_within_the_newest(
             all in prop::collection::vec(-1e6..1e6_f64, 1..300),
+            capacity in 1..200_usize,
         ) {
-            let mut residuals = Residuals::new(1);
+            let mut residuals = Residuals::new(capacity);
             all.iter().for_each(|&r| residuals.push(r));
-            let newest = &all[all.len().saturating_sub(CAPACITY)..];
-            let mut sorted: Vec<f64> = newest.iter().map(|&r| f64::from(r as f32)).collect();
+            let newest = &all[all.len().saturating_sub(capacity)..];
+            let mut sorted: Vec<f64> = newest.iter().map(|&r| Half::new(r).get()).collect();
             sorted.sort_by(f64::total_cmp);
             let kept: Vec<f64> = (0..residuals.len()).map(|rank| residuals.sorted(rank)).collect();
             prop_assert_eq!(&kept, &sorted);

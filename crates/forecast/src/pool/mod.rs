@@ -2,71 +2,86 @@
 //!
 //! Which model is best differs between series and changes within one; a pool with feedback is about as good as the best
 //! of them without being told which that is. Each model is judged at each anchor when the instant it forecast has
-//! come, by its discounted mean absolute error; weights fall exponentially with the distance to the best, so that a
+//! come, by its discounted mean loss at the quantile that matters; weights fall exponentially with the distance to the best, so that a
 //! model much worse has none.
 
 mod replay;
+mod settings;
+mod standing;
 
 use crate::{
-    band::Band,
-    error_mean::ErrorMean,
+    band::{Band, Units},
     horizons::Horizons,
     models::Forecaster,
     pending::Pending,
     shift::{Lasting, Shift},
+    unrest::Unrest,
 };
+
+pub(crate) use settings::{Bounds, Profile, Settings};
+use standing::Standing;
 
 /// Models, their records, and the paths made from them.
 pub(crate) struct Pool {
     members: Vec<Box<dyn Forecaster>>,
     /// Members before this one are only there to be compared with.
     first_weighed: usize,
-    quantiles: Vec<f64>,
+    settings: Settings,
     horizons: Horizons,
-    /// A column for each member, one for the point, one for each quantile.
+    /// See [`Columns`].
     pending: Pending,
     /// By anchor, then member.
-    errors: Vec<ErrorMean>,
+    standings: Vec<Standing>,
     weights: Vec<f64>,
     bands: Vec<Band>,
     point: Vec<f64>,
     scratch: Vec<f64>,
     shift: Shift,
+    unrest: Unrest,
 }
 
-/// How fast a model's weight falls with its error: `exp(−8 (error / best − 1))`.
+/// How fast a model's weight falls with its loss: `exp(−8 (loss / best − 1))`.
 const SHARPNESS: f64 = 8.0;
 /// A model so much worse has no weight at all, rather than one of 1e-7.
 const WORSE_BY_MAX: f64 = 16.0;
-/// Errors under this are as good as none: a constant load is forecast by all alike.
-const ERROR_MIN: f64 = 1e-9;
+/// Losses under this are as good as none: a constant load is forecast by all alike.
+const LOSS_MIN: f64 = 1e-9;
 /// Errors that a model needs at an anchor before it has a weight there.
 const ERRORS_MIN: u8 = 10;
 /// What a model may forecast at most; beyond it single precision is lost.
-const FORECAST_MAX: f64 = 1e12;
+const FORECAST_MAX: f64 = 1e18;
+
+/// Where things stand in a row of what is pending: members first.
+#[derive(Clone, Copy)]
+struct Columns {
+    point: usize,
+    /// The first of as many as there are quantiles.
+    quantiles: usize,
+    /// The first of two, where the bands have several windows.
+    units: Option<usize>,
+    count: usize,
+}
 
 impl Pool {
     /// `members[0]` is persistence; those before `first_weighed` get no weight while another has one.
-    pub(crate) fn new(
-        members: Vec<Box<dyn Forecaster>>,
-        first_weighed: usize,
-        quantiles: Vec<f64>,
-        steps: usize,
-    ) -> Self {
-        let horizons = Horizons::new(steps);
+    pub(crate) fn new(members: Vec<Box<dyn Forecaster>>, first_weighed: usize, settings: Settings) -> Self {
+        let horizons = settings.horizons();
         let anchors = horizons.anchors();
         let cells = anchors.len() * members.len();
+        let columns = Columns::of(members.len(), &settings);
+        let band = |&h| Band::new(settings.windows(h), settings.quantiles.len(), h);
         Self {
             first_weighed,
-            pending: Pending::new(anchors, members.len() + 1 + quantiles.len()),
-            errors: vec![ErrorMean::default(); cells],
+            pending: Pending::new(anchors, columns.count),
+            standings: vec![Standing::default(); cells],
             weights: vec![0.0; cells],
-            bands: anchors.iter().map(|&h| Band::new(&quantiles, h)).collect(),
-            point: vec![0.0; steps],
-            scratch: vec![0.0; steps],
+            bands: anchors.iter().map(band).collect(),
+            point: vec![0.0; settings.steps],
+            scratch: vec![0.0; settings.steps],
             shift: Shift::default(),
+            unrest: Unrest::default(),
             members,
-            quantiles,
+            settings,
             horizons,
         }
     }
@@ -75,21 +90,21 @@ impl Pool {
     pub(crate) fn add(&mut self, model: Box<dyn Forecaster>) {
         let mut members = std::mem::take(&mut self.members);
         members.push(model);
-        *self = Self::new(
-            members,
-            self.first_weighed,
-            std::mem::take(&mut self.quantiles),
-            self.point.len(),
-        );
+        *self = Self::new(members, self.first_weighed, self.settings.clone());
         self.reset();
     }
 
     pub(crate) fn reset(&mut self) {
         self.members.iter_mut().for_each(|model| model.reset());
         self.pending.clear();
-        self.errors.fill(ErrorMean::default());
-        self.bands.iter_mut().for_each(|band| band.reset(&self.quantiles));
+        self.standings.fill(Standing::default());
+        self.bands.iter_mut().for_each(Band::reset);
         self.shift = Shift::default();
+        self.unrest = Unrest::default();
+    }
+
+    fn columns(&self) -> Columns {
+        Columns::of(self.members.len(), &self.settings)
     }
 
     /// One step of the series, with what else was measured in it.
@@ -107,20 +122,34 @@ impl Pool {
 
     /// Judges what was forecast for now. After a lasting change of level the bands are not: they have seen enough of it.
     fn judge(&mut self, y: f64, shift: Option<Lasting>) {
-        let count = self.members.len();
+        let columns = self.columns();
+        let (selection, kept) = (self.settings.selection, self.settings.error_kept());
+        let due = self.pending.row(0).get(columns.point);
+        self.unrest.observe(y, (!due.is_nan()).then_some(y - due));
         for (a, band) in self.bands.iter_mut().enumerate() {
             let row = self.pending.row(a);
-            for (error, &forecast) in self.errors[a * count..].iter_mut().zip(&row[..count]) {
+            let standings = &mut self.standings[a * columns.point..][..columns.point];
+            for (m, standing) in standings.iter_mut().enumerate() {
+                let forecast = row.get(m);
                 if !forecast.is_nan() {
-                    error.add((y - f64::from(forecast)).abs());
+                    standing.add(y - forecast, selection, kept);
                 }
             }
-            let point = row[count];
+            let point = row.get(columns.point);
             if let Some(shift) = shift {
                 let steps = self.horizons.steps();
-                band.relax(&self.quantiles, if shift == Lasting::Shown { steps } else { 0 });
+                band.relax(if shift == Lasting::Shown { steps } else { 0 });
             } else if !point.is_nan() {
-                band.observe(y, f64::from(point), &row[count + 1..], &self.quantiles);
+                let units = columns.units.map_or(Units::ONE, |first| Units {
+                    error: row.size(first),
+                    level: row.size(first + 1),
+                });
+                let kept = row.as_kept(y);
+                let is_hit = |i: usize| {
+                    let limit = row.get(columns.quantiles + i);
+                    (!limit.is_nan()).then_some(kept <= limit)
+                };
+                band.observe(y - point, units, &self.settings.quantiles, is_hit);
             }
         }
     }
@@ -128,60 +157,64 @@ impl Pool {
     fn predict(&mut self) {
         self.weigh();
         self.point.fill(0.0);
+        let base = self.shift.last().unwrap_or(0.0);
+        (0..self.bands.len()).for_each(|a| self.pending.row(a).begin(base));
         for m in 0..self.members.len() {
             self.add_member(m);
         }
-        // `max` would turn NaN into 0 and hide a weight gone wrong.
+        // `clip` would hide a weight gone wrong.
         debug_assert!(self.point.iter().all(|y| y.is_finite()), "{:?}", self.weights);
-        self.point.iter_mut().for_each(|y| *y = y.max(0.0));
+        let bounds = self.settings.bounds;
+        self.point.iter_mut().for_each(|y| *y = bounds.clip(*y));
         self.refresh_bands();
     }
 
     /// Adds member `m`'s share to the point path and notes its forecasts.
     fn add_member(&mut self, m: usize) {
-        let ready = self.members[m].is_ready() && {
-            self.members[m].forecast(&mut self.scratch);
-            self.scratch.iter().all(|y| y.abs() <= FORECAST_MAX)
-        };
+        if !self.ask(m) {
+            return;
+        }
         for (a, &h) in self.horizons.anchors().iter().enumerate() {
-            self.pending.row(a)[m] = if ready {
-                self.scratch[h - 1] as f32
-            } else {
-                f32::NAN
-            };
+            self.pending.row(a).set(m, self.scratch[h - 1]);
         }
         let count = self.members.len();
         let weight = |a: usize| self.weights[a * count + m];
-        if !ready || (0..self.bands.len()).all(|a| weight(a) == 0.0) {
+        if (0..self.bands.len()).all(|a| weight(a) == 0.0) {
             return;
         }
-        for ((sum, y), place) in self
-            .point
-            .iter_mut()
-            .zip(&self.scratch)
-            .zip(self.horizons.places())
-        {
+        let steps = self.point.iter_mut().zip(&self.scratch);
+        for ((sum, y), place) in steps.zip(self.horizons.places()) {
             *sum += place.blend(weight) * y;
         }
+    }
+
+    /// Lets member `m` fill the scratch path; false where it has nothing to say that could be used.
+    fn ask(&mut self, m: usize) -> bool {
+        let ready = self.members[m].is_ready();
+        if ready {
+            self.members[m].forecast(&mut self.scratch);
+        }
+        ready && self.scratch.iter().all(|y| y.abs() <= FORECAST_MAX)
     }
 
     fn weigh(&mut self) {
         let count = self.members.len();
         let ready = |m: usize| self.members[m].is_ready();
-        for (errors, weights) in self.errors.chunks(count).zip(self.weights.chunks_mut(count)) {
-            // First each weight is its model's error, infinite where it may have none.
-            for (m, (weight, error)) in weights.iter_mut().zip(errors).enumerate() {
-                let error = error
-                    .mean(ERRORS_MIN)
+        let rows = self.standings.chunks(count).zip(self.weights.chunks_mut(count));
+        for (standings, weights) in rows {
+            // First each weight is its model's loss, infinite where it may have none.
+            for (m, (weight, standing)) in weights.iter_mut().zip(standings).enumerate() {
+                let loss = standing
+                    .loss(ERRORS_MIN)
                     .filter(|_| m >= self.first_weighed && ready(m));
-                *weight = error.unwrap_or(f64::INFINITY);
+                *weight = loss.unwrap_or(f64::INFINITY);
             }
             let best = weights.iter().copied().fold(f64::INFINITY, f64::min);
             if best == f64::INFINITY {
                 unproven(weights, self.first_weighed, ready);
                 continue;
             }
-            let scale = SHARPNESS / best.max(ERROR_MIN);
+            let scale = SHARPNESS / best.max(LOSS_MIN);
             for weight in weights.iter_mut() {
                 let worse_by = (*weight - best) * scale;
                 *weight = if worse_by < WORSE_BY_MAX {
@@ -196,42 +229,52 @@ impl Pool {
     }
 
     fn refresh_bands(&mut self) {
-        let count = self.members.len();
-        let level = self.shift.last().unwrap_or(0.0);
+        let columns = self.columns();
+        let bounds = self.settings.bounds;
+        let level = self.shift.last().unwrap_or(0.0).abs();
+        let units = match columns.units {
+            Some(_) => self.unrest.units(),
+            None => Units::ONE,
+        };
         for (a, band) in self.bands.iter_mut().enumerate() {
             let h = self.horizons.anchors()[a];
             // Nothing is known of a young series: its changes add up, and its level is off by a tenth.
-            let prior = 1.0 + 0.1 * level + 1.25 * self.shift.change() * (h as f64).sqrt();
-            band.refresh(&self.quantiles, prior);
+            let prior = 0.1 * level + 1.25 * self.shift.change() * (h as f64).sqrt();
+            let prior = prior + self.settings.error_floor();
+            band.refresh(&self.settings.quantiles, units, prior);
             let point = self.point[h - 1];
-            let row = self.pending.row(a);
-            row[count] = point as f32;
-            for (cell, offset) in row[count + 1..].iter_mut().zip(band.offsets()) {
-                *cell = (point + offset).max(0.0) as f32;
+            let mut row = self.pending.row(a);
+            row.set(columns.point, point);
+            for (i, offset) in band.offsets().iter().enumerate() {
+                row.set(columns.quantiles + i, bounds.clip(point + offset));
+            }
+            if let Some(first) = columns.units {
+                row.set_size(first, units.error);
+                row.set_size(first + 1, units.level);
             }
         }
     }
 
     /// What persistence forecast a whole horizon ago for the step that comes next.
     pub(crate) fn persistence_due(&mut self) -> Option<f64> {
-        let due = self.pending.row(self.bands.len() - 1)[0];
-        (!due.is_nan()).then_some(f64::from(due))
+        let due = self.pending.row(self.bands.len() - 1).get(0);
+        (!due.is_nan()).then_some(due)
     }
 
-    /// The point path, 0 and above.
+    /// The point path, within what is possible.
     pub(crate) fn point(&self) -> &[f64] {
         &self.point
     }
 
     pub(crate) fn quantiles(&self) -> &[f64] {
-        &self.quantiles
+        &self.settings.quantiles
     }
 
-    /// The path of quantile `index`, 0 and above, step by step.
+    /// The path of quantile `index`, within what is possible, step by step.
     pub(crate) fn path(&self, index: usize) -> impl Iterator<Item = f64> + '_ {
         let offset = move |a: usize| self.bands[a].offsets()[index];
         let steps = self.point.iter().zip(self.horizons.places());
-        steps.map(move |(y, place)| (y + place.blend(offset)).max(0.0))
+        steps.map(move |(y, place)| self.settings.bounds.clip(y + place.blend(offset)))
     }
 
     /// The model with at least half of the weight at the end of the horizon, else `pool`.
@@ -244,6 +287,20 @@ impl Pool {
 
     pub(crate) fn steps(&self) -> usize {
         self.horizons.steps()
+    }
+}
+
+impl Columns {
+    fn of(members: usize, settings: &Settings) -> Self {
+        let quantiles = members + 1;
+        let end = quantiles + settings.quantiles.len();
+        let units = (settings.profile == Profile::Thorough).then_some(end);
+        Self {
+            point: members,
+            quantiles,
+            units,
+            count: end + if units.is_some() { 2 } else { 0 },
+        }
     }
 }
 

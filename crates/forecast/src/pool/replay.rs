@@ -2,8 +2,8 @@
 //!
 //! Otherwise it would be without a record just when it is needed: the next surge is less than a period away.
 
-use super::{ERRORS_MIN, Pool};
-use crate::{error_mean::ErrorMean, history::History, residuals::Residuals};
+use super::{ERRORS_MIN, Pool, Standing};
+use crate::history::History;
 
 /// Residuals that a replay must give before they replace those of the pool.
 const REPLAY_MIN: usize = 20;
@@ -28,30 +28,21 @@ impl Pool {
     fn replay(&mut self, m: usize, history: &History, period_steps: usize) {
         let (count, anchors) = (self.members.len(), self.bands.len());
         for a in 0..anchors {
-            self.errors[a * count + m] = ErrorMean::default();
-            self.pending.rows(a).for_each(|row| row[m] = f32::NAN);
+            self.standings[a * count + m] = Standing::default();
+            self.pending.rows(a, |mut row| row.set(m, f64::NAN));
         }
-        let mut residuals: Vec<_> = self
-            .horizons
-            .anchors()
-            .iter()
-            .map(|&h| Residuals::new(h))
-            .collect();
+        let mut residuals = vec![Vec::new(); anchors];
         let replayed = history.len().min(self.replay_steps(period_steps));
         for (i, y) in history.iter().enumerate().skip(history.len() - replayed) {
             let age = history.len() - i;
-            for (a, residuals) in residuals.iter_mut().enumerate() {
-                let forecast = self.pending.row_at(a, age)[m];
-                if let Some(y) = y.filter(|_| !forecast.is_nan()) {
-                    self.errors[a * count + m].add((y - f64::from(forecast)).abs());
-                    residuals.push(y - f64::from(forecast));
-                }
+            if let Some(y) = y {
+                self.judge_replayed(m, age, y, &mut residuals);
             }
             self.members[m].update(y);
             self.note_replayed(m, age);
         }
         for (a, residuals) in residuals.into_iter().enumerate() {
-            self.take_over(m, a, residuals);
+            self.take_over(m, a, &residuals);
         }
     }
 
@@ -61,32 +52,39 @@ impl Pool {
         period_steps + period_steps.max(self.steps() + REPLAY_JUDGED)
     }
 
-    fn note_replayed(&mut self, m: usize, age: usize) {
-        let ready = self.members[m].is_ready();
-        if ready {
-            self.members[m].forecast(&mut self.scratch);
-        }
-        for (a, &h) in self.horizons.anchors().iter().enumerate() {
-            self.pending.row_at(a, age)[m] = if ready {
-                self.scratch[h - 1] as f32
-            } else {
-                f32::NAN
-            };
+    fn judge_replayed(&mut self, m: usize, age: usize, y: f64, residuals: &mut [Vec<f64>]) {
+        let (count, selection) = (self.members.len(), self.settings.selection);
+        for (a, residuals) in residuals.iter_mut().enumerate() {
+            let error = y - self.pending.row_at(a, age).get(m);
+            if !error.is_nan() {
+                self.standings[a * count + m].add(error, selection, self.settings.error_kept());
+                residuals.push(error);
+            }
         }
     }
 
-    fn take_over(&mut self, m: usize, a: usize, residuals: Residuals) {
+    fn note_replayed(&mut self, m: usize, age: usize) {
+        let is_ready = self.ask(m);
+        for (a, &h) in self.horizons.anchors().iter().enumerate() {
+            let forecast = if is_ready { self.scratch[h - 1] } else { f64::NAN };
+            self.pending.row_at(a, age).set(m, forecast);
+        }
+    }
+
+    fn take_over(&mut self, m: usize, a: usize, residuals: &[f64]) {
+        let columns = self.columns();
         let count = self.members.len();
-        let errors = &self.errors[a * count..(a + 1) * count];
-        let mean = |m: usize| errors[m].mean(ERRORS_MIN).unwrap_or(f64::INFINITY);
-        let best = (0..count).all(|other| mean(m) <= mean(other)) && mean(m).is_finite();
+        let standings = &self.standings[a * count..(a + 1) * count];
+        let loss = |m: usize| standings[m].loss(ERRORS_MIN).unwrap_or(f64::INFINITY);
+        let best = (0..count).all(|other| loss(m) <= loss(other)) && loss(m).is_finite();
         if !best || residuals.len() < REPLAY_MIN {
             return;
         }
-        self.bands[a].replace(residuals, &self.quantiles);
-        for row in self.pending.rows(a) {
-            row[count] = row[m];
-            row[count + 1..].fill(f32::NAN);
-        }
+        self.bands[a].replace(residuals);
+        self.pending.rows(a, |mut row| {
+            let forecast = row.get(m);
+            row.set(columns.point, forecast);
+            (0..self.settings.quantiles.len()).for_each(|i| row.set(columns.quantiles + i, f64::NAN));
+        });
     }
 }

@@ -1,0 +1,98 @@
+//! What a pool keeps, and how long it remembers.
+
+use crate::{
+    band::{Unit, Window},
+    horizons::Horizons,
+    residuals::Residuals,
+};
+
+/// How much a pool is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Profile {
+    /// One of thousands, in every tick of a control loop: four anchors, one window of errors.
+    Compact,
+    /// One series that matters: many anchors, and windows of several lengths and units.
+    Thorough,
+}
+
+/// What is forecast, and what is possible.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) profile: Profile,
+    pub(crate) steps: usize,
+    /// Rising, in (0, 1).
+    pub(crate) quantiles: Vec<f64>,
+    /// Models are judged by their loss at this quantile; at 0.5 that is their mean absolute error.
+    pub(crate) selection: f64,
+    pub(crate) bounds: Bounds,
+}
+
+/// What the series cannot go beyond.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Bounds {
+    pub(crate) low: f64,
+    pub(crate) high: f64,
+}
+
+impl Bounds {
+    pub(crate) const NONE: Self = Self {
+        low: f64::MIN,
+        high: f64::MAX,
+    };
+
+    pub(crate) const NOT_NEGATIVE: Self = Self {
+        low: 0.0,
+        ..Self::NONE
+    };
+
+    pub(crate) fn clip(self, y: f64) -> f64 {
+        y.max(self.low).min(self.high)
+    }
+}
+
+/// Residuals of a compact pool's only window.
+const COMPACT_WINDOW: usize = 80;
+
+impl Settings {
+    pub(crate) fn horizons(&self) -> Horizons {
+        match self.profile {
+            Profile::Compact => Horizons::sparse(self.steps),
+            Profile::Thorough => Horizons::dense(self.steps),
+        }
+    }
+
+    pub(crate) fn windows(&self, steps_ahead: usize) -> Vec<Window> {
+        let count = self.quantiles.len();
+        match self.profile {
+            Profile::Compact => {
+                let residuals = Residuals::spread(COMPACT_WINDOW, steps_ahead);
+                vec![Window::new(Unit::One, residuals, count)]
+            }
+            Profile::Thorough => [
+                (Unit::One, 80),
+                (Unit::One, 250),
+                (Unit::One, 1_000),
+                (Unit::Error, 300),
+                (Unit::Level, 300),
+            ]
+            .map(|(unit, capacity)| Window::new(unit, Residuals::new(capacity), count))
+            .into(),
+        }
+    }
+
+    /// What a young series is off by at least: a score is off by a point; of another series no scale is known.
+    pub(crate) fn error_floor(&self) -> f64 {
+        match self.profile {
+            Profile::Compact => 1.0,
+            Profile::Thorough => 0.0,
+        }
+    }
+
+    /// What one step leaves of a model's error.
+    pub(crate) fn error_kept(&self) -> f32 {
+        match self.profile {
+            Profile::Compact => 0.99,
+            Profile::Thorough => 0.98,
+        }
+    }
+}
