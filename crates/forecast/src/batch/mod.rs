@@ -12,6 +12,7 @@ mod drift;
 mod ets;
 mod naive;
 mod scale;
+pub mod season;
 mod ses;
 mod theta;
 

@@ -4,3 +4,4 @@
 mod common;
 mod folds;
 mod laws;
+mod seasons;
