@@ -129,11 +129,13 @@ fn theta_is_about_as_good_as_the_best_of_four_thetas() {
 }
 
 #[test]
-fn ets_is_the_golden_one_on_every_fold() {
+fn ets_is_the_golden_one() {
     for set in SETS {
         let mut worst = (0.0, String::new());
         let mut scores = Vec::new();
-        for fold in folds(set) {
+        // The search takes a while where it is not optimised: a third of the folds then.
+        let every = if cfg!(debug_assertions) { 3 } else { 1 };
+        for fold in folds(set).into_iter().step_by(every) {
             let found = forecast(&Ets::auto(), &fold);
             scores.push(fold.mase(&found));
             let difference = fold.difference(&found, "AutoETS");
