@@ -54,8 +54,13 @@ impl Scale {
         values.iter().map(|&y| self.apply(y)).collect()
     }
 
-    fn undo(self, x: f64) -> f64 {
+    pub(crate) fn undo(self, x: f64) -> f64 {
         (x * self.unit + self.shift).clamp(f64::MIN, f64::MAX)
+    }
+
+    /// Of a difference or a deviation.
+    pub(crate) fn undo_width(self, width: f64) -> f64 {
+        width * self.unit
     }
 }
 
@@ -92,7 +97,7 @@ impl<M: Scaled> Fitted for Rescaled<M> {
     fn predict(&self, horizon: usize, quantiles: &[f64]) -> Prediction {
         let (point, deviations) = self.model.path(horizon);
         let point = point.into_iter().map(|x| self.scale.undo(x)).collect();
-        let deviations: Vec<f64> = deviations.into_iter().map(|s| s * self.scale.unit).collect();
+        let deviations: Vec<f64> = deviations.into_iter().map(|s| self.scale.undo_width(s)).collect();
         // Only quantiles that break the trait's contract, or no horizon at all, come to nothing here.
         Prediction::normal(point, &deviations, quantiles).unwrap_or_default()
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foreshift_forecast::{
     Fit,
-    batch::{Ets, Naive, SeasonalNaive, Theta},
+    batch::{Ets, Mstl, Naive, SeasonalNaive, Theta},
 };
 
 use crate::common::{column, mean_absolute, notice, shared};
@@ -150,5 +150,15 @@ fn ets_is_the_golden_one() {
             worst.1
         ));
         assert!(worst.0 < 0.001, "{set}: {worst:?}");
+    }
+}
+
+#[test]
+fn mstl_is_about_as_good_as_the_golden_one() {
+    for set in ["worldcup98_1min", "nab_cloudwatch_5min"] {
+        let mstl = |period| Box::new(Mstl::new(vec![period])) as Box<dyn Fit>;
+        if let Some((ours, theirs)) = compare(set, "MSTL", mstl) {
+            assert!(ours <= theirs + 0.02, "{set}: {ours} against {theirs}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use foreshift_forecast::{
     Fit, FitError, Prediction,
-    batch::{Drift, Ets, Naive, SeasonalNaive, Theta},
+    batch::{Drift, Ets, Mstl, Naive, SeasonalNaive, Theta},
 };
 use proptest::prelude::*;
 
@@ -19,6 +19,7 @@ fn models() -> Vec<Box<dyn Fit>> {
     for period in [0, 1, 2, 7, 24, usize::MAX] {
         models.push(Box::new(SeasonalNaive::new(period)));
         models.push(Box::new(Theta::new(Some(period))));
+        models.push(Box::new(Mstl::new(vec![period, 3])));
     }
     models
 }

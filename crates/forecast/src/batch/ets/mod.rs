@@ -17,7 +17,8 @@ use augurs::{
     },
 };
 
-use self::form::{Form, Smoother};
+use self::form::Form;
+pub(super) use self::form::Smoother;
 use super::scale::{Rescaled, Scale, scaled};
 use crate::{Fit, FitError, Fitted};
 
