@@ -7,11 +7,14 @@
 pub mod arima;
 
 mod acf;
+pub mod change;
 mod decompose;
 mod drift;
 mod ets;
+mod intermittent;
 mod mstl;
 mod naive;
+pub mod outliers;
 mod scale;
 pub mod season;
 mod ses;
@@ -20,6 +23,7 @@ mod theta;
 pub use arima::{Arima, ArimaOptions};
 pub use drift::Drift;
 pub use ets::Ets;
+pub use intermittent::{Croston, Tsb};
 pub use mstl::Mstl;
 pub use naive::{Naive, SeasonalNaive};
 pub use theta::Theta;

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
 /// The text of a file beside the workspace, with a notice where it is absent.
 pub(crate) fn shared(file: &str) -> Option<String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -38,4 +41,27 @@ pub(crate) fn column(text: &str, name: &str) -> Vec<f64> {
 pub(crate) fn mean_absolute(differences: impl ExactSizeIterator<Item = f64>) -> f64 {
     let count = differences.len().max(1) as f64;
     differences.map(f64::abs).sum::<f64>() / count
+}
+
+/// Seeded random numbers.
+pub(crate) struct Source(Pcg64Mcg);
+
+impl Source {
+    pub(crate) fn normal(&mut self) -> f64 {
+        let (a, b): (f64, f64) = (self.0.random(), self.0.random());
+        (-2.0 * (1.0 - a).ln()).sqrt() * (std::f64::consts::TAU * b).cos()
+    }
+
+    pub(crate) fn autoregression(&mut self, n: usize, coefficient: f64) -> Vec<f64> {
+        let mut y = 0.0;
+        let mut next = || {
+            y = coefficient * y + self.normal();
+            y
+        };
+        (0..n).map(|_| next()).collect()
+    }
+}
+
+pub(crate) fn source(seed: u64) -> Source {
+    Source(Pcg64Mcg::seed_from_u64(seed))
 }

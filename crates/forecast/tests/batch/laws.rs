@@ -2,7 +2,7 @@
 
 use foreshift_forecast::{
     Fit, FitError, Prediction,
-    batch::{Drift, Ets, Mstl, Naive, SeasonalNaive, Theta},
+    batch::{Croston, Drift, Ets, Mstl, Naive, SeasonalNaive, Theta, Tsb},
 };
 use proptest::prelude::*;
 
@@ -16,6 +16,9 @@ fn models() -> Vec<Box<dyn Fit>> {
         Box::new(Theta::new(None)),
         Box::new(Ets::auto()),
     ];
+    models.push(Box::new(Croston::new()));
+    models.push(Box::new(Croston::corrected()));
+    models.push(Box::new(Tsb));
     for period in [0, 1, 2, 7, 24, usize::MAX] {
         models.push(Box::new(SeasonalNaive::new(period)));
         models.push(Box::new(Theta::new(Some(period))));

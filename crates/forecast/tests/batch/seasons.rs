@@ -1,32 +1,8 @@
 //! Seasons are found where they are, and only there.
 
 use foreshift_forecast::batch::season::{self, Season};
-use rand::{RngExt, SeedableRng};
-use rand_pcg::Pcg64Mcg;
 
-use crate::common::{column, notice, shared};
-
-struct Source(Pcg64Mcg);
-
-impl Source {
-    fn normal(&mut self) -> f64 {
-        let (a, b): (f64, f64) = (self.0.random(), self.0.random());
-        (-2.0 * (1.0 - a).ln()).sqrt() * (std::f64::consts::TAU * b).cos()
-    }
-
-    fn autoregression(&mut self, n: usize, coefficient: f64) -> Vec<f64> {
-        let mut y = 0.0;
-        let mut next = || {
-            y = coefficient * y + self.normal();
-            y
-        };
-        (0..n).map(|_| next()).collect()
-    }
-}
-
-fn source(seed: u64) -> Source {
-    Source(Pcg64Mcg::seed_from_u64(seed))
-}
+use crate::common::{column, notice, shared, source};
 
 fn periods(found: &[Season]) -> Vec<usize> {
     found.iter().map(|season| season.period).collect()
