@@ -6,7 +6,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use foreshift_wire::{ConnectionId, NodeId, PoolName, Resolution, SeriesMetric};
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 
-use crate::commands::demo::{Backend, Demo};
+use crate::commands::{
+    backtest::Backtest,
+    demo::{Backend, Demo},
+};
 
 /// Forecasts load, and moves clients before a node is overloaded.
 #[derive(Debug, Parser)]
@@ -70,6 +73,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Find out on your own history whether prediction would have helped
+    Backtest(Box<Backtest>),
     /// Follow what happens; ends with Ctrl-C
     Events {
         #[command(flatten)]

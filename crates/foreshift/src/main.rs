@@ -6,8 +6,12 @@ mod args;
 mod client;
 mod commands;
 mod describe;
+mod forecaster;
+mod history;
 mod output;
 mod plane;
+mod progress;
+mod usage;
 
 use std::{io, process::ExitCode};
 
@@ -24,7 +28,10 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&error);
-            ExitCode::FAILURE
+            match error.chain().any(|cause| cause.is::<usage::Usage>()) {
+                true => ExitCode::from(2),
+                false => ExitCode::FAILURE,
+            }
         }
     }
 }

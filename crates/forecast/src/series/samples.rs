@@ -48,11 +48,15 @@ impl Series {
 }
 
 /// The step that samples seem to come at: the median distance of neighbouring instants, at whole seconds where that is
-/// within a hundredth. `None` for fewer than two instants.
+/// within a hundredth. Samples without a value count as well. `None` for fewer than two instants.
 ///
 /// Callers tell it to whoever reads the result: a guess that nobody sees is how a chart comes to have a wrong axis.
 pub fn guess_step(samples: &[(i64, f64)]) -> Option<Duration> {
-    let median_ms = median_distance_ms(&sorted(samples))?;
+    let mut instants: Vec<i64> = samples.iter().map(|(at, _)| *at).collect();
+    if !instants.is_sorted() {
+        instants.sort_unstable();
+    }
+    let median_ms = median_distance_ms(&instants)?;
     let seconds_ms = ((median_ms / 1_000) + (median_ms % 1_000) / 500).saturating_mul(1_000);
     let is_close = seconds_ms.abs_diff(median_ms) <= median_ms / 100;
     Some(Duration::from_millis(if is_close {
@@ -71,8 +75,8 @@ fn sorted(samples: &[(i64, f64)]) -> Vec<(i64, f64)> {
     sorted
 }
 
-fn median_distance_ms(sorted: &[(i64, f64)]) -> Option<u64> {
-    let distances = sorted.windows(2).map(|pair| pair[1].0.abs_diff(pair[0].0));
+fn median_distance_ms(sorted: &[i64]) -> Option<u64> {
+    let distances = sorted.windows(2).map(|pair| pair[1].abs_diff(pair[0]));
     let mut distances: Vec<u64> = distances.filter(|distance| *distance > 0).collect();
     if distances.is_empty() {
         return None;

@@ -1,6 +1,7 @@
 //! One module a command: ask the API, print the answer.
 
 mod affinity;
+pub(crate) mod backtest;
 mod check;
 mod connections;
 pub(crate) mod demo;
@@ -32,6 +33,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::Moves { pool, limit, remote } => moves::moves(&out, &pool, limit, &remote),
         Command::Plan { pool, remote } => moves::plan(&out, &pool, &remote),
         Command::Forecast { pool, node, remote } => forecast::forecast(&out, &pool, node.as_ref(), &remote),
+        Command::Backtest(args) => backtest::backtest(&out, &args),
         Command::Events { pool, ticks, remote } => events::events(&out, &pool, ticks, &remote),
         Command::Top {
             pool,

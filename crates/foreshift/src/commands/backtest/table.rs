@@ -1,0 +1,217 @@
+//! The report on one screen.
+
+use std::time::Duration;
+
+use anstyle::AnsiColor;
+use anyhow::Result;
+use foreshift_forecast::{
+    backtest::{Alarm, AlarmRow, Answer, EarlyWarning, HorizonScores, Report, Scores},
+    series::Series,
+};
+use jiff::Timestamp;
+
+use super::looked_at;
+use crate::{
+    history::{History, duration::show},
+    output::{Output, Rows},
+};
+
+pub(super) fn print(out: &Output, history: &History, report: &Report, took: Duration) -> Result<()> {
+    out.line(heading(history, report))?;
+    for note in &history.notes {
+        out.line(format!("Note: {note}"))?;
+    }
+    out.line("")?;
+    out.line(scores(report))?;
+    out.line("")?;
+    if let Some(warning) = &report.early_warning {
+        out.line(alarms(warning, report))?;
+        out.line("")?;
+    }
+    out.line(verdict(out, report))?;
+    let seconds = took.as_secs_f64();
+    out.line(format!(
+        "({} origins in {seconds:.1} s; --json tells all horizons)",
+        report.origins
+    ))
+}
+
+fn heading(history: &History, report: &Report) -> String {
+    let series = &history.series;
+    let share = report.missing as f64 / report.steps.max(1) as f64;
+    let missing = match report.missing {
+        0 => String::new(),
+        missing => format!(", {missing} ({:.1} %) missing", share * 100.0),
+    };
+    let when = if history.has_times {
+        range(series)
+    } else {
+        String::new()
+    };
+    let models: Vec<String> = report
+        .models
+        .iter()
+        .take(3)
+        .map(|model| of_origins(model, report))
+        .collect();
+    format!(
+        "{}: {} steps of {}{when}{missing}\nForecast {} ahead from every step after the first {}, by {}",
+        history.name,
+        report.steps,
+        show(report.step),
+        length(report, report.horizon),
+        report.warm_up,
+        models.join(", ")
+    )
+}
+
+fn of_origins((name, origins): &(String, u64), report: &Report) -> String {
+    let share = *origins as f64 / report.origins.max(1) as f64;
+    format!("{name} ({:.0} %)", share * 100.0)
+}
+
+fn range(series: &Series) -> String {
+    let shown = |at_ms| {
+        let at = Timestamp::from_millisecond(at_ms);
+        at.map_or_else(|_| "-".into(), |at| at.strftime("%Y-%m-%d %H:%M").to_string())
+    };
+    let last = series.at_ms(series.len().saturating_sub(1));
+    format!(", {} to {} UTC", shown(series.start_ms()), shown(last))
+}
+
+/// A number of steps as a time.
+fn length(report: &Report, steps: usize) -> String {
+    show(
+        report
+            .step
+            .saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX)),
+    )
+}
+
+fn scores(report: &Report) -> String {
+    let seasonal = report.seasonal_naive.as_ref();
+    let season = seasonal.map(|(period, _)| format!(">as {} before", length(report, *period)));
+    let mut columns = vec!["", ">ahead", ">forecast", ">persistence"];
+    columns.extend(season.as_deref());
+    let mut rows = Rows::new(&columns);
+    let all: Vec<&Scores> = [&report.forecast, &report.persistence]
+        .into_iter()
+        .chain(seasonal.map(|(_, scores)| scores))
+        .collect();
+    let mut line = |name: &str, step: Option<usize>, of: &dyn Fn(&HorizonScores) -> Option<String>| {
+        let ahead = step.map_or("all".into(), |step| length(report, step + 1));
+        let cell = |scores: &&Scores| {
+            let score = step.map_or(&scores.overall, |step| &scores.by_horizon[step]);
+            of(score).unwrap_or_else(|| "-".into())
+        };
+        rows.add([name.to_owned(), ahead].into_iter().chain(all.iter().map(cell)));
+    };
+    for (i, step) in looked_at(report.horizon).into_iter().enumerate() {
+        let name = if i == 0 { "error (MASE)" } else { "" };
+        line(name, Some(step), &|score| {
+            Some(format!("{:.3}", report.mase(score.mae)?))
+        });
+    }
+    line("error (sMAPE)", None, &|score| {
+        Some(format!("{:.1} %", score.smape))
+    });
+    line("weighted quantile loss", None, &|score| {
+        Some(format!("{:.4}", score.weighted_quantile_loss?))
+    });
+    line("Winkler score, 90 %", None, &|score| {
+        Some(figures(score.winkler?))
+    });
+    for (i, step) in looked_at(report.horizon).into_iter().enumerate() {
+        let name = if i == 0 { "in the 90 % band" } else { "" };
+        line(name, Some(step), &|score| Some(percent(score.band_coverage?)));
+    }
+    let q90 = report.quantiles.iter().position(|q| (q - 0.9).abs() < 1e-9);
+    line("under the 0.9 path", None, &|score| {
+        Some(percent(*score.coverage.get(q90?)?))
+    });
+    rows.text()
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// Four significant figures.
+fn figures(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size if !(1e-3..1e7).contains(&size) => format!("{value:.3e}"),
+        size if size >= 1e3 => format!("{value:.0}"),
+        size => format!("{value:.*}", (3.0 - size.log10().floor()).max(0.0) as usize),
+    }
+}
+
+fn alarms(warning: &EarlyWarning, report: &Report) -> String {
+    let mut rows = Rows::new(&[
+        "alarm on",
+        ">foreseen",
+        ">missed",
+        ">lead median",
+        ">lead min",
+        ">false alarms",
+        ">on",
+    ]);
+    let best = warning.best_present();
+    let shown = [
+        ("the 0.9 path above".to_owned(), warning.predicted(0.9)),
+        ("the load above".to_owned(), warning.present(1.0)),
+        ("the load above 90 %".to_owned(), warning.present(0.9)),
+        (
+            best.map_or(String::new(), |row| format!("the load above {} *", level(row))),
+            best,
+        ),
+    ];
+    for (name, row) in shown {
+        if let Some(row) = row {
+            rows.add(alarm(name, row, report));
+        }
+    }
+    let rest = length(report, warning.rest_steps);
+    format!(
+        "{} overloads: above {}, until at or under it for {rest}\n{}\n* the best plain alarm in hindsight",
+        warning.overloads,
+        figures(warning.threshold),
+        rows.text()
+    )
+}
+
+fn level(row: &AlarmRow) -> String {
+    match row.alarm {
+        Alarm::Present { share } => format!("{:.0} %", share * 100.0),
+        Alarm::Predicted { quantile } => quantile.to_string(),
+    }
+}
+
+fn alarm(name: String, row: &AlarmRow, report: &Report) -> [String; 7] {
+    let tally = &row.tally;
+    let lead = |steps: Option<usize>| steps.map_or("-".into(), |steps| length(report, steps));
+    [
+        name,
+        tally.foreseen.to_string(),
+        tally.missed.to_string(),
+        lead(tally.lead_median()),
+        lead(tally.lead_min()),
+        tally.false_alarms.to_string(),
+        percent(tally.alarm_steps as f64 / tally.calm_steps.max(1) as f64),
+    ]
+}
+
+fn verdict(out: &Output, report: &Report) -> String {
+    let (colour, text) = match report.verdict.answer {
+        Answer::Helps => (AnsiColor::Green, "Prediction helps here"),
+        Answer::HelpsOnly => (AnsiColor::Yellow, "Prediction helps here under a condition"),
+        Answer::WillNotHelp => (AnsiColor::Red, "Prediction will not help here"),
+        Answer::CannotTell => (
+            AnsiColor::Yellow,
+            "This history does not tell whether prediction helps",
+        ),
+    };
+    let reasons = report.verdict.reasons.iter().map(|reason| format!("- {reason}"));
+    let lines = std::iter::once(format!("{}:", out.paint(colour, text))).chain(reasons);
+    lines.collect::<Vec<_>>().join("\n")
+}

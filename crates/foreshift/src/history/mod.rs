@@ -1,0 +1,187 @@
+//! Reads a series that was measured elsewhere: from a CSV file or from Prometheus, onto regular steps.
+//!
+//! What was guessed (the step, the column) or put right (clocks put forward, values that are no numbers) is told as
+//! notes, since a figure made from a misread file looks like any other.
+
+mod clock;
+mod columns;
+mod csv;
+pub(crate) mod duration;
+mod prometheus;
+mod table;
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, ValueEnum};
+use foreshift_forecast::series::{Aggregate, Series, guess_step};
+
+use crate::usage::usage;
+
+/// Where a series comes from.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Source {
+    /// CSV with a header, `timestamp,value` or one column a series; `-` reads standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// Read from this Prometheus instead, as in http://127.0.0.1:9090
+    #[arg(long, value_name = "URL", conflicts_with = "file", requires = "query")]
+    pub(crate) prometheus: Option<String>,
+    /// What to ask Prometheus for; must give one series
+    #[arg(long, value_name = "PROMQL", requires = "prometheus")]
+    pub(crate) query: Option<String>,
+    /// Since when: RFC 3339, Unix seconds, or a time ago such as 14d [default: 7d]
+    #[arg(long, value_name = "WHEN", requires = "prometheus")]
+    pub(crate) from: Option<String>,
+    /// Until when, likewise [default: now]
+    #[arg(long, value_name = "WHEN", requires = "prometheus")]
+    pub(crate) to: Option<String>,
+}
+
+/// How a file is read.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Reading {
+    /// The column of values, by name or number from 1; needed where there are several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) column: Option<String>,
+    /// The column of times; found by name or content where absent
+    #[arg(long, value_name = "NAME")]
+    pub(crate) time_column: Option<String>,
+    /// The time zone of times that do not tell theirs
+    #[arg(long, default_value = "UTC")]
+    pub(crate) zone: String,
+    /// Bring samples onto steps this long, such as 1min; guessed from the times where absent
+    #[arg(long, value_parser = duration::parse)]
+    pub(crate) step: Option<Duration>,
+    /// What becomes of several samples of one step
+    #[arg(long, value_enum, default_value_t = How::Mean)]
+    pub(crate) aggregate: How,
+}
+
+/// What becomes of several samples of one step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum How {
+    Mean,
+    Sum,
+    Max,
+    Last,
+}
+
+impl From<How> for Aggregate {
+    fn from(how: How) -> Self {
+        match how {
+            How::Mean => Self::Mean,
+            How::Sum => Self::Sum,
+            How::Max => Self::Max,
+            How::Last => Self::Last,
+        }
+    }
+}
+
+/// A series as it was read.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) series: Series,
+    /// Where it is from, for people: file and column, or the query.
+    pub(crate) name: String,
+    /// False where the file has no times, so that instants mean nothing.
+    pub(crate) has_times: bool,
+    /// What was guessed or put right.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Samples before they are on steps.
+#[derive(Debug, Default)]
+struct Samples {
+    name: String,
+    /// Unix milliseconds and value, NaN where missing; without times the instants are missing too.
+    at_ms: Option<Vec<i64>>,
+    values: Vec<f64>,
+    notes: Vec<String>,
+}
+
+/// Reads the series that the command line names.
+pub(crate) fn read(source: &Source) -> Result<History> {
+    if let (Some(url), Some(query)) = (&source.prometheus, &source.query) {
+        return prometheus::read(url, query, source);
+    }
+    let Some(file) = &source.file else {
+        return Err(usage(
+            "name a CSV file (- for standard input), or give --prometheus URL --query PROMQL",
+        ));
+    };
+    read_file(file, &source.reading)
+}
+
+/// Reads a series from a file.
+pub(crate) fn read_file(file: &std::path::Path, reading: &Reading) -> Result<History> {
+    let samples = csv::read(file, reading)?;
+    let name = samples.name.clone();
+    on_steps(samples, reading).with_context(|| name)
+}
+
+fn on_steps(samples: Samples, reading: &Reading) -> Result<History> {
+    let Samples {
+        name,
+        at_ms,
+        values,
+        mut notes,
+    } = samples;
+    let Some(at_ms) = at_ms else {
+        let Some(step) = reading.step else {
+            return Err(usage(
+                "no column looks like times: name one with --time-column, or say with --step how far apart the rows are",
+            ));
+        };
+        let series = Series::new(0, step, values)?;
+        return Ok(History {
+            series,
+            name,
+            has_times: false,
+            notes,
+        });
+    };
+    let samples: Vec<(i64, f64)> = at_ms.into_iter().zip(values).collect();
+    let guessed = guess_step(&samples);
+    let Some(step) = reading.step.or(guessed) else {
+        bail!("there are not two samples at different times");
+    };
+    let series = Series::from_samples(&samples, step, reading.aggregate.into())?;
+    notes.extend(note_on_step(reading, step, guessed, &series));
+    Ok(History {
+        series,
+        name,
+        has_times: true,
+        notes,
+    })
+}
+
+fn note_on_step(
+    reading: &Reading,
+    step: Duration,
+    guessed: Option<Duration>,
+    series: &Series,
+) -> Vec<String> {
+    let shown = duration::show(step);
+    let mut notes = Vec::new();
+    match (reading.step, guessed) {
+        (None, _) => notes.push(format!(
+            "step {shown}, guessed from the times; --step sets another"
+        )),
+        (Some(_), Some(found)) if found > step * 3 / 2 => notes.push(format!(
+            "the samples are {} apart, more than the step of {shown}: steps between them are missing",
+            duration::show(found)
+        )),
+        (Some(_), _) => {}
+    }
+    if series.missing() * 2 > series.len() {
+        notes.push(format!(
+            "{} of {} steps are missing: is the step right?",
+            series.missing(),
+            series.len()
+        ));
+    }
+    notes
+}
