@@ -15,6 +15,8 @@ mod intermittent;
 mod mstl;
 mod naive;
 pub mod outliers;
+#[cfg(test)]
+mod published;
 mod scale;
 pub mod season;
 mod ses;

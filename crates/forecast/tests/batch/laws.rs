@@ -102,6 +102,10 @@ proptest! {
             exercise(&*model, &train, &then);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn the_unit_of_a_series_makes_no_difference(train in proptest::collection::vec(1.0..9.0, 30..80), power in -300_i32..280) {
