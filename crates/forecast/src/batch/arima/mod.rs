@@ -12,6 +12,7 @@ mod autocovariance;
 mod css;
 mod filter;
 mod fitted;
+mod innovations;
 mod likelihood;
 mod linear;
 mod ml;
@@ -28,7 +29,7 @@ mod stationarity;
 pub use fitted::{Coefficients, FittedArima};
 pub use order::{Form, Order};
 
-use self::{model::Data, series::Standard};
+use self::{model::{Data, Effort}, series::Standard};
 use crate::{Fit, FitError, Fitted, fit::check_train};
 
 /// Longest season that the automatic search takes.
@@ -46,6 +47,30 @@ pub enum Search {
     /// Up to 40 models over the latest thousand values, then a few steps towards the best estimates: for a selector
     /// that tries many models on many series.
     Quick,
+}
+
+impl Search {
+    /// Models of which the estimates are made exact.
+    fn finalists(self) -> usize {
+        match self {
+            Self::Thorough => 4,
+            Self::Quick => 2,
+        }
+    }
+
+    /// For these models.
+    fn last(self) -> Effort {
+        match self {
+            Self::Thorough => Effort {
+                steps_max: 40,
+                tolerance: 1e-8,
+            },
+            Self::Quick => Effort {
+                steps_max: 6,
+                tolerance: 1e-6,
+            },
+        }
+    }
 }
 
 /// What an ARIMA fit may cost.
@@ -188,7 +213,7 @@ impl Arima {
     fn exactly(&self, form: &Form, series: &Standard) -> Option<model::Model> {
         let data = Data::new(series, form, form.ar_lag().max(form.ma_lag()));
         let estimate = data.conditional(form, None, 1e-7);
-        data.exact(form, &estimate, &self.options)
+        data.exact(form, &estimate, self.options.search.last())
     }
 }
 

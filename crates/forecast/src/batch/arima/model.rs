@@ -1,7 +1,6 @@
 //! One model with its estimates, and what it says of the data.
 
 use super::{
-    ArimaOptions, Search,
     css::{self, Estimate, roots_clear},
     likelihood::Mean,
     ml::refine,
@@ -10,8 +9,18 @@ use super::{
     start::Guesses,
 };
 
-/// Closest that roots of a chosen model may come to the unit circle, as in Hyndman's `forecast`.
-const RADIUS_CHOSEN: f64 = 1.01;
+/// Closest that roots of a chosen model may come to the unit circle. Models of slow load need roots near it: where these
+/// are refused, a moving average stands in, which forgets the present level at once.
+const RADIUS_CHOSEN: f64 = 1.001;
+
+/// How far maximum likelihood is pursued.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Effort {
+    /// Steps of the optimiser.
+    pub(super) steps_max: usize,
+    /// Gain in half the mean deviance under which a step is the last but one.
+    pub(super) tolerance: f64,
+}
 
 /// A differenced series, ready for all models that share its differences.
 #[derive(Debug, Clone)]
@@ -82,11 +91,8 @@ impl Data {
     }
 
     /// By maximum likelihood, from conditional estimates.
-    pub(super) fn exact(&self, form: &Form, start: &Estimate, options: &ArimaOptions) -> Option<Model> {
-        let (steps_max, tolerance) = match options.search {
-            Search::Thorough => (40, 1e-8),
-            Search::Quick => (6, 1e-6),
-        };
+    pub(super) fn exact(&self, form: &Form, start: &Estimate, effort: Effort) -> Option<Model> {
+        let Effort { steps_max, tolerance } = effort;
         let mean = self.mean(form);
         let (terms, found) = refine(form, &self.w, start, mean, steps_max, tolerance)?;
         let n = self.w.len();

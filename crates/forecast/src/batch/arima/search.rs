@@ -2,13 +2,13 @@
 //! package for R* (2008).
 //!
 //! Differences by tests, the rest by Akaike's corrected criterion: from a few small models to whichever neighbour is
-//! better, until none is. Long series are searched by conditional least squares; the winner is then estimated by maximum
-//! likelihood, and the next best where its roots come too close to the unit circle.
+//! better, until none is. Long series are searched by conditional least squares; the few best are then estimated by
+//! maximum likelihood, and the best of these is taken.
 
 use super::{
     ArimaOptions, Search,
     css::Estimate,
-    model::{Data, Model, approximate_criterion},
+    model::{Data, Effort, Model, approximate_criterion},
     order::{Form, Order},
     series::{Standard, differenced, is_flat},
     stationarity::{differences, is_seasonal},
@@ -19,6 +19,12 @@ const SEASONAL_MAX: usize = 2;
 
 /// Longest series that is searched by maximum likelihood.
 const EXACT_MAX: usize = 150;
+
+/// Maximum likelihood while searching.
+const SEARCHING: Effort = Effort {
+    steps_max: 5,
+    tolerance: 1e-6,
+};
 
 /// Latest values that a quick search looks at.
 const QUICK_POINTS: usize = 1_000;
@@ -35,7 +41,7 @@ pub(super) fn best(series: &Standard, period: usize, options: &ArimaOptions) -> 
             ..form
         };
         let estimate = data.conditional(&noise, None, 1e-6);
-        return data.exact(&noise, &estimate, options);
+        return data.exact(&noise, &estimate, options.search.last());
     }
     let mut search = Stepwise::new(&data, longest, options);
     search.run(form);
@@ -96,11 +102,11 @@ impl<'a> Stepwise<'a> {
     fn new(data: &Data, longest: Form, options: &'a ArimaOptions) -> Self {
         let lag_max = longest.ar_lag().max(longest.ma_lag());
         let (data, tolerance, models_max) = match options.search {
-            Search::Thorough => (data.clone(), 1e-5, 94),
+            Search::Thorough => (data.clone(), 1e-3, 94),
             Search::Quick => (data.latest(QUICK_POINTS, lag_max), 1e-3, 40),
         };
         Self {
-            is_exact: options.search == Search::Thorough && data.w.len() <= EXACT_MAX && longest.period <= 12,
+            is_exact: options.search == Search::Thorough && data.w.len() <= EXACT_MAX,
             data,
             longest,
             options,
@@ -112,22 +118,7 @@ impl<'a> Stepwise<'a> {
     }
 
     fn run(&mut self, plain: Form) {
-        let with = |p: usize, q: usize, seasonal_p: usize, seasonal_q: usize| {
-            let mut form = plain;
-            form.constant = self.longest.constant;
-            form.order.p = p.min(self.longest.order.p);
-            form.order.q = q.min(self.longest.order.q);
-            form.seasonal.p = seasonal_p.min(self.longest.seasonal.p);
-            form.seasonal.q = seasonal_q.min(self.longest.seasonal.q);
-            form
-        };
-        for form in [
-            with(2, 2, 1, 1),
-            with(0, 0, 0, 0),
-            with(1, 0, 1, 0),
-            with(0, 1, 0, 1),
-            plain,
-        ] {
+        for form in self.starts(plain) {
             self.consider(form);
         }
         while self.tried.len() < self.models_max {
@@ -141,6 +132,31 @@ impl<'a> Stepwise<'a> {
         }
     }
 
+    /// The four of the paper, one without a constant, and the pure models, where a search step by step often ends
+    /// before it has come.
+    fn starts(&self, plain: Form) -> Vec<Form> {
+        let longest = self.longest;
+        let with = |p: usize, q: usize, seasonal_p: usize, seasonal_q: usize| {
+            let mut form = plain;
+            form.constant = longest.constant;
+            form.order.p = p.min(longest.order.p);
+            form.order.q = q.min(longest.order.q);
+            form.seasonal.p = seasonal_p.min(longest.seasonal.p);
+            form.seasonal.q = seasonal_q.min(longest.seasonal.q);
+            form
+        };
+        let mut all = vec![
+            with(2, 2, 1, 1),
+            with(0, 0, 0, 0),
+            with(1, 0, 1, 0),
+            with(0, 1, 0, 1),
+            plain,
+        ];
+        let pure = 2..=longest.order.p;
+        all.extend(pure.flat_map(|terms| [with(terms, 0, 1, 0), with(0, terms, 0, 1)]));
+        all
+    }
+
     /// Fits it unless that was done; true where it is the best so far.
     fn consider(&mut self, form: Form) -> bool {
         if self.tried.iter().any(|tried| tried.form == form) {
@@ -149,7 +165,7 @@ impl<'a> Stepwise<'a> {
         let kin = self.tried.get(self.best).map(|best| (&best.form, &best.estimate));
         let estimate = self.data.conditional(&form, kin, self.tolerance);
         let criterion = if self.is_exact {
-            let model = self.data.exact(&form, &estimate, self.options);
+            let model = self.data.exact(&form, &estimate, SEARCHING);
             model.map_or(f64::INFINITY, |model| model.criterion())
         } else {
             approximate_criterion(&form, &estimate, self.data.w.len())
@@ -170,23 +186,25 @@ impl<'a> Stepwise<'a> {
         is_better
     }
 
-    /// Maximum likelihood for the best, or the next best where that does not hold.
+    /// Maximum likelihood for the most promising, of which the best is taken.
     fn finish(mut self, data: &Data) -> Option<Model> {
         self.tried.sort_by(|a, b| a.criterion.total_cmp(&b.criterion));
-        let mut fallback = None;
+        let mut best: Option<(f64, Model)> = None;
+        let mut left = self.options.search.finalists();
         for tried in &self.tried {
-            let Some(model) = data.exact(&tried.form, &tried.estimate, self.options) else {
+            if left == 0 {
+                break;
+            }
+            let Some(model) = data.exact(&tried.form, &tried.estimate, self.options.search.last()) else {
                 continue;
             };
-            if model.criterion().is_finite() {
-                return Some(model);
-            }
-            // White noise always holds but where there are fewer values than parameters.
-            if tried.form.terms() == 0 || fallback.is_none() {
-                fallback = Some(model);
+            let criterion = model.criterion();
+            left -= usize::from(criterion.is_finite());
+            if best.as_ref().is_none_or(|(least, _)| criterion < *least) {
+                best = Some((criterion, model));
             }
         }
-        fallback
+        best.map(|(_, model)| model)
     }
 }
 

@@ -8,7 +8,6 @@
 
 use super::{
     autocovariance::autocovariances,
-    likelihood::shift,
     polynomial::{Lags, psi},
 };
 
@@ -194,6 +193,14 @@ impl State {
         }
         all
     }
+}
+
+/// One step of what is expected: the next becomes the present, and the autoregression tells the last.
+fn shift(state: &mut [f64], ar: &Lags) {
+    let size = state.len();
+    let last: f64 = ar.sparse().iter().map(|(lag, c)| c * state[size - lag]).sum();
+    state.copy_within(1.., 0);
+    state[size - 1] = last;
 }
 
 /// The product of two autoregressive polynomials.
