@@ -120,7 +120,7 @@ impl<'a> Run<'a> {
                 self.sums.products += innovation * other * inverse;
                 self.sums.unit += other * other * inverse;
             }
-            if weight.abs() * largest_square(change) <= SETTLED {
+            if weight.abs() * dot(change, change) <= SETTLED {
                 settled += 1;
                 if settled > change.len() {
                     break;
@@ -181,27 +181,27 @@ fn rest(series: &[f64], first: Vec<f64>, ar: &Lags, ma: &Lags) -> Vec<f64> {
 /// What is expected moves one step nearer, the autoregression tells the last, and an innovation changes all.
 #[inline(always)]
 fn step(state: &mut [f64], gain: &[f64], share: f64, carried: &impl Fn(&[f64]) -> f64) {
-    let last = carried(state);
-    let end = state.len() - 1;
-    for i in 0..end {
-        state[i] = state[i + 1] + gain[i] * share;
+    shift(state, carried);
+    for (expected, gain) in state.iter_mut().zip(gain) {
+        *expected += gain * share;
     }
-    state[end] = last + gain[end] * share;
 }
 
 /// The gain of the next step, and the direction in which the covariance changes after it.
 #[inline(always)]
 fn advance(change: &mut [f64], gain: &mut [f64], scaled: f64, share: f64, carried: &impl Fn(&[f64]) -> f64) {
-    let last = carried(change);
-    let end = change.len() - 1;
-    for i in 0..=end {
-        let moved = if i < end { change[i + 1] } else { last };
-        gain[i] += scaled * moved;
-        change[i] = moved - share * gain[i];
+    shift(change, carried);
+    for (change, gain) in change.iter_mut().zip(gain) {
+        *gain += scaled * *change;
+        *change -= share * *gain;
     }
 }
 
 #[inline(always)]
-fn largest_square(change: &[f64]) -> f64 {
-    change.iter().map(|c| c * c).fold(0.0, f64::max)
+fn shift(state: &mut [f64], carried: &impl Fn(&[f64]) -> f64) {
+    let last = carried(state);
+    state.copy_within(1.., 0);
+    if let Some(end) = state.last_mut() {
+        *end = last;
+    }
 }

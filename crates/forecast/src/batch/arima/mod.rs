@@ -29,11 +29,18 @@ mod stationarity;
 pub use fitted::{Coefficients, FittedArima};
 pub use order::{Form, Order};
 
-use self::{model::{Data, Effort}, series::Standard};
+use self::{
+    model::{Data, Effort},
+    series::Standard,
+};
 use crate::{Fit, FitError, Fitted, fit::check_train};
 
 /// Longest season that the automatic search takes.
 const PERIOD_MAX: usize = 60;
+
+/// Seasons that the automatic search looks at, or as many times 30 values: its cost grows with the length and the
+/// period both.
+const SEASONS_MAX: usize = 50;
 
 /// Fewest values for the automatic search.
 const AUTO_NEED: usize = 8;
@@ -59,19 +66,26 @@ impl Search {
     }
 
     /// For these models.
-    fn last(self) -> Effort {
+    fn last(self, period: usize) -> Effort {
         match self {
             Self::Thorough => Effort {
-                steps_max: 40,
-                tolerance: 1e-8,
+                // A long state makes each step dear, and the curvature that they start from is good.
+                steps_max: if period > 1 { 12 } else { 25 },
+                gain_min: 1e-3,
             },
             Self::Quick => Effort {
                 steps_max: 6,
-                tolerance: 1e-6,
+                gain_min: 1e-2,
             },
         }
     }
 }
+
+/// For an order that is given: to the digits that are published.
+const EXACT: Effort = Effort {
+    steps_max: 60,
+    gain_min: 1e-6,
+};
 
 /// What an ARIMA fit may cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,7 +145,7 @@ impl Arima {
     }
 
     /// Order by search, with a season of `period` steps, from 2 to 60; 24 or less is quick. A period of 0 or 1 is none,
-    /// and one that the series does not hold three times is ignored.
+    /// and one that the series does not hold three times is ignored. The latest 50 seasons count, or 1,500 values.
     pub fn auto_seasonal(period: usize) -> Self {
         Self::wanting(Wanted::Auto(period.max(1)))
     }
@@ -196,7 +210,7 @@ impl Arima {
             Wanted::Auto(_) => AUTO_NEED,
         };
         check_train("arima", need, train)?;
-        let series = Standard::new(train, self.options.points_max.max(2 * need));
+        let series = Standard::new(train, self.points_max(need));
         let model = if series.is_constant() {
             Some(model::Model::constant(series.values.len()))
         } else {
@@ -210,10 +224,19 @@ impl Arima {
             .ok_or_else(|| unsuitable("no estimates could be found".to_owned()))
     }
 
+    /// Latest values that are fitted to.
+    fn points_max(&self, need: usize) -> usize {
+        let enough = match self.wanted {
+            Wanted::Auto(period) if period > 1 => SEASONS_MAX * period.max(30),
+            Wanted::Auto(_) | Wanted::Exactly(_) => usize::MAX,
+        };
+        self.options.points_max.min(enough).max(2 * need)
+    }
+
     fn exactly(&self, form: &Form, series: &Standard) -> Option<model::Model> {
         let data = Data::new(series, form, form.ar_lag().max(form.ma_lag()));
         let estimate = data.conditional(form, None, 1e-7);
-        data.exact(form, &estimate, self.options.search.last())
+        data.exact(form, &estimate, EXACT)
     }
 }
 

@@ -18,8 +18,8 @@ const RADIUS_CHOSEN: f64 = 1.001;
 pub(super) struct Effort {
     /// Steps of the optimiser.
     pub(super) steps_max: usize,
-    /// Gain in half the mean deviance under which a step is the last but one.
-    pub(super) tolerance: f64,
+    /// Gain in log likelihood under which two steps end it.
+    pub(super) gain_min: f64,
 }
 
 /// A differenced series, ready for all models that share its differences.
@@ -92,9 +92,9 @@ impl Data {
 
     /// By maximum likelihood, from conditional estimates.
     pub(super) fn exact(&self, form: &Form, start: &Estimate, effort: Effort) -> Option<Model> {
-        let Effort { steps_max, tolerance } = effort;
+        let tolerance = effort.gain_min / self.w.len().max(1) as f64;
         let mean = self.mean(form);
-        let (terms, found) = refine(form, &self.w, start, mean, steps_max, tolerance)?;
+        let (terms, found) = refine(form, &self.w, start, mean, effort.steps_max, tolerance)?;
         let n = self.w.len();
         Some(Model {
             form: *form,

@@ -23,7 +23,7 @@ const EXACT_MAX: usize = 150;
 /// Maximum likelihood while searching.
 const SEARCHING: Effort = Effort {
     steps_max: 5,
-    tolerance: 1e-6,
+    gain_min: 1e-3,
 };
 
 /// Latest values that a quick search looks at.
@@ -41,7 +41,7 @@ pub(super) fn best(series: &Standard, period: usize, options: &ArimaOptions) -> 
             ..form
         };
         let estimate = data.conditional(&noise, None, 1e-6);
-        return data.exact(&noise, &estimate, options.search.last());
+        return data.exact(&noise, &estimate, options.search.last(period));
     }
     let mut search = Stepwise::new(&data, longest, options);
     search.run(form);
@@ -191,11 +191,12 @@ impl<'a> Stepwise<'a> {
         self.tried.sort_by(|a, b| a.criterion.total_cmp(&b.criterion));
         let mut best: Option<(f64, Model)> = None;
         let mut left = self.options.search.finalists();
+        let effort = self.options.search.last(self.longest.period);
         for tried in &self.tried {
             if left == 0 {
                 break;
             }
-            let Some(model) = data.exact(&tried.form, &tried.estimate, self.options.search.last()) else {
+            let Some(model) = data.exact(&tried.form, &tried.estimate, effort) else {
                 continue;
             };
             let criterion = model.criterion();
