@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use foreshift_forecast::{
     Fit,
-    batch::{Ets, Mstl, Naive, SeasonalNaive, Theta},
+    batch::{Arima, Ets, Mstl, Naive, SeasonalNaive, Theta},
 };
 
 use crate::common::{column, mean_absolute, notice, shared};
@@ -160,5 +160,27 @@ fn mstl_is_about_as_good_as_the_golden_one() {
         if let Some((ours, theirs)) = compare(set, "MSTL", mstl) {
             assert!(ours <= theirs + 0.02, "{set}: {ours} against {theirs}");
         }
+    }
+}
+
+#[test]
+fn arima_is_as_good_as_the_golden_one() {
+    for set in SETS {
+        let folds = folds(set);
+        let score = |fold: &Fold| {
+            (
+                fold.mase(&forecast(&Arima::auto(), fold)),
+                fold.mase(&fold.goldens["AutoARIMA"]),
+            )
+        };
+        let (ours, theirs): (Vec<f64>, Vec<f64>) = folds.iter().map(score).unzip();
+        let worse = ours.iter().zip(&theirs).map(|(ours, theirs)| ours - theirs);
+        let worst = worse.fold(0.0, f64::max);
+        let (ours, theirs) = (mean(&ours), mean(&theirs));
+        notice(&format!(
+            "{set}: ARIMA has MASE {ours:.4}, the golden one {theirs:.4}; on one fold {worst:.3} more"
+        ));
+        assert!(ours <= 1.02 * theirs, "{set}: {ours} against {theirs}");
+        assert!(worst <= 1.0, "{set}: {worst} worse on one fold");
     }
 }

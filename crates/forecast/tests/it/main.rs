@@ -1,7 +1,5 @@
 //! What the predictor promises, on series with known properties and on real ones: one behaviour a module.
 
-mod arima_golden;
-mod arima_laws;
 mod backtest;
 mod change;
 mod common;
