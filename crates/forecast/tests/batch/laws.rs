@@ -179,3 +179,19 @@ fn constant_and_extreme_series_are_answered() {
     }
     notice(&format!("{} cases", cases.len()));
 }
+
+#[test]
+fn long_series_are_fitted_in_bounded_time() {
+    let load = |t: usize| 50.0 + ((t % 1440) as f64 / 100.0) + (t * 7919 % 101) as f64 / 50.0;
+    let train: Vec<f64> = (0..300_000).map(load).collect();
+    let long: [Box<dyn Fit>; 5] = [
+        Box::new(Theta::new(Some(1440))),
+        Box::new(Ets::auto()),
+        Box::new(Mstl::new(vec![1440, 10_080])),
+        Box::new(SeasonalNaive::new(1440)),
+        Box::new(Tsb),
+    ];
+    for model in long {
+        exercise(&*model, &train, &[Some(60.0), None]);
+    }
+}

@@ -14,6 +14,23 @@ pub(crate) struct Form {
 }
 
 impl Form {
+    pub(super) const ALL: [Self; 6] = [
+        Self::new(false, false, false),
+        Self::new(true, true, false),
+        Self::new(true, false, false),
+        Self::new(false, false, true),
+        Self::new(true, true, true),
+        Self::new(true, false, true),
+    ];
+
+    const fn new(trend: bool, damped: bool, relative: bool) -> Self {
+        Self {
+            trend,
+            damped,
+            relative,
+        }
+    }
+
     pub(super) fn name(self) -> &'static str {
         match (self.relative, self.trend, self.damped) {
             (false, false, _) => "ets(ANN)",

@@ -10,11 +10,8 @@ mod form;
 mod recover;
 
 use augurs::{
-    Fit as _, Predict as _,
-    ets::{
-        AutoETS, FittedAutoETS,
-        model::{ErrorComponent, TrendComponent},
-    },
+    Predict as _,
+    ets::model::{ErrorComponent, Model, ModelType, SeasonalComponent, TrendComponent, Unfit},
 };
 
 use self::form::Form;
@@ -66,24 +63,46 @@ pub(super) fn smoother(model: &'static str, train: &[f64]) -> Result<(Scale, Smo
     let (scale, x) = scaled(model, NEED, train, recent)?;
     let x = &x[x.len().saturating_sub(VALUES_MAX)..];
     let unsuitable = |reason: String| FitError::Unsuitable { model, reason };
-    let found = AutoETS::non_seasonal()
-        .fit(x)
-        .map_err(|error| unsuitable(format!("the search found no form: {error}")))?;
-    let smoother = describe(&found, x);
-    Ok((
-        scale,
-        smoother.ok_or_else(|| unsuitable("its best form has no finite forecast".into()))?,
-    ))
+    let smoother = search(x).and_then(|(form, found)| describe(form, &found, x));
+    let smoother =
+        smoother.ok_or_else(|| unsuitable("no form of exponential smoothing has a finite fit".into()));
+    Ok((scale, smoother?))
 }
 
-fn describe(found: &FittedAutoETS, x: &[f64]) -> Option<Smoother> {
-    let model = found.model();
-    let kind = model.model_type();
-    let form = Form {
-        trend: kind.trend != TrendComponent::None,
-        damped: model.damped(),
-        relative: kind.error == ErrorComponent::Multiplicative,
+/// The form with the least corrected AIC, the first of equals, in the order of `augurs`' own search.
+///
+/// That search would forecast three steps at each value, of which the likelihood uses one.
+fn search(x: &[f64]) -> Option<(Form, Model)> {
+    let is_positive = x.iter().all(|&x| x > 0.0);
+    let mut best: Option<(Form, Model)> = None;
+    for form in Form::ALL.into_iter().filter(|form| is_positive || !form.relative) {
+        let found = unfit(form).fit(x).ok().filter(|model| !model.aicc().is_nan());
+        let Some(found) = found else { continue };
+        if best.as_ref().is_none_or(|(_, best)| found.aicc() < best.aicc()) {
+            best = Some((form, found));
+        }
+    }
+    best
+}
+
+fn unfit(form: Form) -> Unfit {
+    let kind = ModelType {
+        error: if form.relative {
+            ErrorComponent::Multiplicative
+        } else {
+            ErrorComponent::Additive
+        },
+        trend: if form.trend {
+            TrendComponent::Additive
+        } else {
+            TrendComponent::None
+        },
+        season: SeasonalComponent::None,
     };
+    Unfit::new(kind).damped(form.damped).nmse(1)
+}
+
+fn describe(form: Form, found: &Model, x: &[f64]) -> Option<Smoother> {
     let mut fitted = found.predict_in_sample(None).ok()?.point;
     // One step ahead belongs to the same recursion; two tell level and slope apart.
     let ahead = found.predict(2, None).ok()?.point;
@@ -126,9 +145,9 @@ mod tests {
     fn replay(x: &[f64]) -> (Smoother, f64) {
         let scale = Scale::ratio(x).enlarge(SIZE);
         let x = scale.apply_all(x);
-        let found = AutoETS::non_seasonal().fit(&x).expect("a form is found");
+        let (form, found) = search(&x).expect("a form is found");
         let fitted = found.predict_in_sample(None).expect("was fitted").point;
-        let end = describe(&found, &x).expect("is finite");
+        let end = describe(form, &found, &x).expect("is finite");
         let mut smoother = end.clone();
         // The state before the second value, from the first two forecasts.
         let (alpha, phi) = (end.smoothing.alpha, end.smoothing.phi);
