@@ -4,9 +4,11 @@
 //! the shell's; bytes come in, and bytes go out.
 
 mod lstm;
+mod onnx;
 mod recent;
 
 pub use lstm::{
     Executor, Header, InTurn, Job, LoadError, Lstm, LstmFitted, LstmForecaster, Progress, TrainError,
     TrainOptions, TrainSeries,
 };
+pub use onnx::{Fault, Onnx, OnnxError, OnnxFitted, OnnxForecaster, OnnxOptions, Scaling};

@@ -79,3 +79,19 @@ impl Recent {
         self.steps >= window && self.missing <= window / 2
     }
 }
+
+/// A spread under this share of the mean is rounding, not signal.
+const SPREAD_SHARE_MIN: f64 = 1e-9;
+
+/// Mean and standard deviation of values up to 1e100; the latter is 0 where nothing varies. Divided by the largest
+/// deviation first, so that no square over- or underflows.
+pub(super) fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().map(|y| y / count).sum::<f64>();
+    let largest = values.iter().fold(0.0, |max, y| f64::max(max, (y - mean).abs()));
+    if !largest.is_normal() || largest <= mean.abs() * SPREAD_SHARE_MIN {
+        return (mean, 0.0);
+    }
+    let squares: f64 = values.iter().map(|y| ((y - mean) / largest).powi(2)).sum();
+    (mean, largest * (squares / count).sqrt())
+}

@@ -97,10 +97,7 @@ fn the_same_seed_trains_the_same_network_bit_for_bit_by_one_thread_or_two() {
     let alone = train(&series, &options, &InTurn).unwrap().to_bytes();
     assert_eq!(train(&series, &options, &InTurn).unwrap().to_bytes(), alone);
     assert_eq!(train(&series, &options, &TwoThreads).unwrap().to_bytes(), alone);
-    let other = TrainOptions {
-        seed: 2,
-        ..options.clone()
-    };
+    let other = TrainOptions { seed: 2, ..options };
     assert_ne!(train(&series, &other, &InTurn).unwrap().to_bytes(), alone);
 }
 
@@ -151,7 +148,7 @@ fn what_cannot_be_trained_on_is_refused_by_what_is_wrong() {
             with(|o| o.learning_rate = f64::NAN),
             "learning_rate is NaN",
         ),
-        (vec![good.clone()], with(|o| o.signals = 1), "has 0 signals"),
+        (vec![good], with(|o| o.signals = 1), "has 0 signals"),
     ] {
         let error = train(&series, &options, &InTurn).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

@@ -8,6 +8,8 @@ mod laws;
 #[cfg(feature = "learned")]
 mod lstm;
 mod no_season;
+#[cfg(feature = "learned")]
+mod onnx;
 mod real_traces;
 mod signals;
 mod surges;

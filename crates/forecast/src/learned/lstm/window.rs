@@ -4,6 +4,7 @@
 //! series in bytes and in shares, and one that answers nothing but zeros says "it stays as it is".
 
 use super::shape::{PERIOD_INPUTS, Shape};
+use crate::learned::recent::mean_and_deviation;
 
 /// Series up to some instant. All have the same length; `newest` is an index into each.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +21,7 @@ pub(super) struct Context<'a> {
 pub(super) struct Scale {
     /// The newest value.
     pub(super) level: f64,
-    /// Standard deviation over what is looked back at; 0 where nothing varies.
+    /// Standard deviation over the window; 0 where nothing varies.
     pub(super) size: f64,
     /// Mean and standard deviation of each signal over the window.
     signals: Vec<(f64, f64)>,
@@ -28,17 +29,14 @@ pub(super) struct Scale {
 
 /// No input and no target is larger, in units of the spread.
 const CLIP: f64 = 20.0;
-/// A spread under this share of the level is rounding, not signal.
-const SIZE_SHARE_MIN: f64 = 1e-9;
 
 impl Scale {
     /// Measures anew; keeps its memory.
     pub(super) fn measure(&mut self, shape: &Shape, context: &Context<'_>) {
         let end = context.newest + 1;
-        let begin = end.saturating_sub(shape.context());
-        self.level = context.values[context.newest];
-        self.size = mean_and_deviation(&context.values[begin..end]).1;
         let window = end.saturating_sub(shape.window)..end;
+        self.level = context.values[context.newest];
+        self.size = mean_and_deviation(&context.values[window.clone()]).1;
         self.signals.clear();
         let of_signals = context.signals.iter().take(shape.signals);
         self.signals
@@ -62,18 +60,6 @@ fn ratio(difference: f64, size: f64) -> f32 {
     } else {
         0.0
     }
-}
-
-/// For values up to 1e100; divided by the largest deviation first, so that no square over- or underflows.
-fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
-    let count = values.len().max(1) as f64;
-    let mean = values.iter().map(|y| y / count).sum::<f64>();
-    let largest = values.iter().fold(0.0, |max, y| f64::max(max, (y - mean).abs()));
-    if largest <= mean.abs() * SIZE_SHARE_MIN || !largest.is_normal() {
-        return (mean, 0.0);
-    }
-    let squares: f64 = values.iter().map(|y| ((y - mean) / largest).powi(2)).sum();
-    (mean, largest * (squares / count).sqrt())
 }
 
 impl Shape {
