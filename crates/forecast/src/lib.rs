@@ -49,6 +49,7 @@ pub mod backtest;
 pub mod batch;
 #[cfg(feature = "learned")]
 pub mod learned;
+pub mod selector;
 pub mod series;
 
 mod band;
@@ -78,7 +79,9 @@ pub use error::{Error, ShapeError};
 pub use fit::{Fit, FitError, Fitted};
 pub use forecast::{Forecast, Peak, Provenance, Scored};
 pub use load::{CapacityValues, LoadScore, Signal, SignalValues, load_score};
-pub use models::{Autoregression, Forecaster, Holt, LastValue, Multivariate, PERIOD_STEPS_MAX, Seasonal};
+pub use models::{
+    Autoregression, Forecaster, Holt, Lagged, LastSeason, LastValue, Multivariate, PERIOD_STEPS_MAX, Seasonal,
+};
 pub use options::PredictorOptions;
 pub use prediction::Prediction;
 pub use predictor::Predictor;

@@ -14,6 +14,7 @@ pub struct Holt {
     level_gain: f64,
     trend_gain: f64,
     damping: f64,
+    seen: u32,
     level: Option<f64>,
     trend: f64,
 }
@@ -41,6 +42,7 @@ impl Holt {
             level_gain: level_gain.clamp(0.0, 1.0),
             trend_gain: trend_gain.clamp(0.0, 1.0),
             damping: damping.clamp(0.0, 0.98),
+            seen: 0,
             level: None,
             trend: 0.0,
         }
@@ -53,7 +55,7 @@ impl Forecaster for Holt {
     }
 
     fn reset(&mut self) {
-        (self.level, self.trend) = (None, 0.0);
+        (self.seen, self.level, self.trend) = (0, None, 0.0);
     }
 
     fn update(&mut self, y: Option<f64>) {
@@ -68,7 +70,10 @@ impl Forecaster for Holt {
             self.trend = faded;
             return;
         };
-        let next = expected + self.level_gain * (y - expected);
+        self.seen = self.seen.saturating_add(1);
+        // At first the level is the mean of what was seen, else a slow one would keep the first value for long.
+        let gain = self.level_gain.max(1.0 / f64::from(self.seen + 1));
+        let next = expected + gain * (y - expected);
         self.trend = faded + self.trend_gain * (next - level - faded);
         self.level = Some(next);
     }

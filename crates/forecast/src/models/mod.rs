@@ -2,15 +2,20 @@
 
 mod autoregression;
 mod holt;
+mod lagged;
+mod last_season;
 mod last_value;
 mod multivariate;
 mod range;
+mod rls;
 mod seasonal;
 
 use crate::Error;
 
 pub use autoregression::Autoregression;
 pub use holt::Holt;
+pub use lagged::Lagged;
+pub use last_season::LastSeason;
 pub use last_value::LastValue;
 pub use multivariate::Multivariate;
 pub use seasonal::Seasonal;

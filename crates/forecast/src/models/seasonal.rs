@@ -14,6 +14,8 @@ use super::{Autoregression, Forecaster, PERIOD_STEPS_MAX};
 pub struct Seasonal {
     /// Level of each slot; NaN where it was never seen.
     levels: Vec<f32>,
+    /// The period was given and stays.
+    is_fixed: bool,
     /// The slot of the next observation.
     slot: usize,
     cycles: u32,
@@ -32,8 +34,21 @@ impl Default for Seasonal {
 impl Seasonal {
     /// Knows no period yet.
     pub fn new() -> Self {
+        Self::of(0)
+    }
+
+    /// Of one period of `period_steps`, which may be longer than any that is detected on the fly.
+    pub fn with_period(period_steps: usize) -> Self {
         Self {
-            levels: Vec::new(),
+            is_fixed: true,
+            ..Self::of(period_steps)
+        }
+    }
+
+    fn of(period_steps: usize) -> Self {
+        Self {
+            levels: vec![f32::NAN; period_steps],
+            is_fixed: false,
             slot: 0,
             cycles: 0,
             deviation: Autoregression::of_order_4(),
@@ -94,7 +109,11 @@ impl Forecaster for Seasonal {
     }
 
     fn reset(&mut self) {
-        self.levels.clear();
+        if self.is_fixed {
+            self.levels.fill(f32::NAN);
+        } else {
+            self.levels.clear();
+        }
         (self.slot, self.cycles) = (0, 0);
         self.deviation.reset();
     }
@@ -131,7 +150,7 @@ impl Forecaster for Seasonal {
 
     fn set_period(&mut self, period_steps: Option<usize>) -> bool {
         let period_steps = period_steps.filter(|p| (2..=PERIOD_STEPS_MAX).contains(p));
-        if period_steps == self.period_steps() {
+        if self.is_fixed || period_steps == self.period_steps() {
             return false;
         }
         self.reset();

@@ -169,6 +169,19 @@ impl Pool {
         self.refresh_bands();
     }
 
+    /// Weighs anew, after a member came or has been shown the past: the present step's forecasts stay noted as they were.
+    pub(crate) fn reconsider(&mut self) {
+        self.weigh();
+        self.point.fill(0.0);
+        for m in 0..self.members.len() {
+            if self.ask(m) {
+                self.add_share(m);
+            }
+        }
+        let bounds = self.settings.bounds;
+        self.point.iter_mut().for_each(|y| *y = bounds.clip(*y));
+    }
+
     /// Adds member `m`'s share to the point path and notes its forecasts.
     fn add_member(&mut self, m: usize) {
         if !self.ask(m) {
@@ -177,6 +190,11 @@ impl Pool {
         for (a, &h) in self.horizons.anchors().iter().enumerate() {
             self.pending.row(a).set(m, self.scratch[h - 1]);
         }
+        self.add_share(m);
+    }
+
+    /// Adds the scratch path to the point path by member `m`'s weights.
+    fn add_share(&mut self, m: usize) {
         let count = self.members.len();
         let weight = |a: usize| self.weights[a * count + m];
         if (0..self.bands.len()).all(|a| weight(a) == 0.0) {
@@ -283,6 +301,17 @@ impl Pool {
         let weights = &self.weights[self.weights.len() - count..];
         let leader = weights.iter().position(|&weight| weight >= 0.5);
         leader.map_or("pool", |m| self.members[m].name())
+    }
+
+    /// Each member's name, weight and loss at the end of the horizon.
+    pub(crate) fn standings(&self) -> impl Iterator<Item = (&str, f64, Option<f64>)> {
+        let start = self.weights.len() - self.members.len();
+        let places = self.members.iter().zip(start..);
+        places.map(|(model, i)| (model.name(), self.weights[i], self.standings[i].loss(ERRORS_MIN)))
+    }
+
+    pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
+        self.settings.bounds = bounds;
     }
 
     pub(crate) fn steps(&self) -> usize {

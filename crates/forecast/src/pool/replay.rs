@@ -3,7 +3,7 @@
 //! Otherwise it would be without a record just when it is needed: the next surge is less than a period away.
 
 use super::{ERRORS_MIN, Pool, Standing};
-use crate::history::History;
+use crate::{history::History, models::Forecaster};
 
 /// Residuals that a replay must give before they replace those of the pool.
 const REPLAY_MIN: usize = 20;
@@ -18,32 +18,44 @@ impl Pool {
         let mut is_new = false;
         for m in 0..self.members.len() {
             if self.members[m].set_period(period_steps) {
-                self.replay(m, history, period_steps.unwrap_or(0));
+                let replayed = history.len().min(self.replay_steps(period_steps.unwrap_or(0)));
+                let residuals = self.replay(m, replayed, |age| history.ago(age));
+                for (a, residuals) in residuals.into_iter().enumerate() {
+                    self.take_over(m, a, &residuals);
+                }
                 is_new = true;
             }
         }
         is_new
     }
 
-    fn replay(&mut self, m: usize, history: &History, period_steps: usize) {
+    /// Shows member `m` the newest `steps` again, oldest first, and judges it by them alone. Returns its errors by anchor.
+    pub(crate) fn replay(
+        &mut self,
+        m: usize,
+        steps: usize,
+        ago: impl Fn(usize) -> Option<f64>,
+    ) -> Vec<Vec<f64>> {
         let (count, anchors) = (self.members.len(), self.bands.len());
         for a in 0..anchors {
             self.standings[a * count + m] = Standing::default();
             self.pending.rows(a, |mut row| row.set(m, f64::NAN));
         }
         let mut residuals = vec![Vec::new(); anchors];
-        let replayed = history.len().min(self.replay_steps(period_steps));
-        for (i, y) in history.iter().enumerate().skip(history.len() - replayed) {
-            let age = history.len() - i;
+        for age in (1..=steps).rev() {
+            let y = ago(age - 1);
             if let Some(y) = y {
                 self.judge_replayed(m, age, y, &mut residuals);
             }
             self.members[m].update(y);
             self.note_replayed(m, age);
         }
-        for (a, residuals) in residuals.into_iter().enumerate() {
-            self.take_over(m, a, &residuals);
-        }
+        residuals
+    }
+
+    /// Puts another model in the place of member `m`; the record stays.
+    pub(crate) fn replace(&mut self, m: usize, model: Box<dyn Forecaster>) {
+        self.members[m] = model;
     }
 
     /// The last two periods, one to learn from and one to be judged by, more where those are short. Not the whole
