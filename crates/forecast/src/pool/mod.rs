@@ -94,6 +94,12 @@ impl Pool {
         self.reset();
     }
 
+    /// Takes the last `count` models out; the pool is of no more use.
+    pub(crate) fn drain_last(&mut self, count: usize) -> impl Iterator<Item = Box<dyn Forecaster>> {
+        let kept = self.members.len().saturating_sub(count);
+        self.members.drain(kept..)
+    }
+
     pub(crate) fn reset(&mut self) {
         self.members.iter_mut().for_each(|model| model.reset());
         self.pending.clear();

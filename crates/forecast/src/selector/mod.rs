@@ -18,8 +18,11 @@ mod options;
 mod refit;
 mod unit;
 
+use std::borrow::Cow;
+
 use crate::{
     Forecaster, Prediction,
+    backtest::Stepwise,
     models::believable,
     pool::{Bounds, Pool, Profile, Settings},
 };
@@ -41,6 +44,8 @@ pub struct Selector {
     unit: UnitOfSeries,
     history: History,
     periods: Vec<usize>,
+    /// The last members of the pool, which are not ours.
+    added: usize,
     /// Values so far; missing ones since the newest.
     seen: u64,
     missing: usize,
@@ -90,6 +95,7 @@ impl Selector {
                 ..History::default()
             },
             periods,
+            added: 0,
             seen: 0,
             missing: 0,
             is_negative: false,
@@ -101,6 +107,7 @@ impl Selector {
     /// judged by it.
     pub fn add_model(&mut self, model: Box<dyn Forecaster>) {
         self.pool.add(model);
+        self.added += 1;
         self.replay();
     }
 
@@ -161,6 +168,19 @@ impl Selector {
         &self.periods
     }
 
+    /// Begins anew with models for these periods, and fits what is to be fitted as soon as it is asked for.
+    fn set_periods(&mut self, periods: Vec<usize>) {
+        let Ok((mut pool, mut slots)) = build(&self.options, &periods) else {
+            return;
+        };
+        self.pool.drain_last(self.added).for_each(|model| pool.add(model));
+        slots.follow(&self.slots);
+        (self.pool, self.slots, self.periods) = (pool, slots, periods);
+        self.history.capacity = self.options.history_steps(&self.periods);
+        self.replay();
+        self.slots.hasten();
+    }
+
     fn set_bounds(&mut self) {
         self.pool.set_bounds(Bounds {
             low: self.unit.shrink(self.options.low(self.is_negative)),
@@ -200,6 +220,24 @@ fn build(options: &SelectorOptions, periods: &[usize]) -> Result<(Pool, refit::S
         },
     };
     Ok((Pool::new(models, first_weighed, settings), slots))
+}
+
+impl Stepwise for Selector {
+    /// Refits are run at once, on this thread.
+    fn observe(&mut self, y: Option<f64>) {
+        Selector::observe(self, y);
+        if let Some(refit) = self.refit_due() {
+            self.accept(refit.run());
+        }
+    }
+
+    fn predict(&mut self) -> Option<Prediction> {
+        Selector::predict(self)
+    }
+
+    fn model(&self) -> Cow<'_, str> {
+        Cow::Borrowed(self.pool.leader())
+    }
 }
 
 impl std::fmt::Debug for Selector {

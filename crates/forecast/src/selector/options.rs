@@ -10,8 +10,8 @@ pub struct SelectorOptions {
     /// `auto` weighs all models by their recent errors, `online` only those that need no fitting. Else one model alone:
     /// see [`SelectorOptions::MODELS`].
     pub model: String,
-    /// Periods that are known beforehand, in steps, such as those of a day and a week; at most 4. Those longer than
-    /// [`PERIOD_MAX`](Self::PERIOD_MAX) and those under 2 are refused.
+    /// Periods that are known beforehand, in steps, such as those of a day and a week; at most 4 from 2 to
+    /// [`PERIOD_MAX`](Self::PERIOD_MAX). Where none is given, up to two are looked for whenever the series has doubled.
     pub periods: Vec<usize>,
     /// What the series cannot go under; where not given, 0 as long as no value was negative.
     pub low: Option<f64>,
@@ -27,6 +27,8 @@ pub struct SelectorOptions {
 
 /// Longest horizon, in steps: a week of five-minute steps.
 pub const HORIZON_MAX: usize = 2_016;
+/// Values that are remembered at least: three days of minutes, in which a day is seen, and three weeks of five minutes.
+const HISTORY_STEPS_MIN: usize = 6_144;
 const QUANTILES_MAX: usize = 16;
 const PERIODS_MAX: usize = 4;
 
@@ -101,12 +103,6 @@ pub enum Error {
         /// What was asked for.
         name: String,
     },
-    /// The model repeats a season, and none was given.
-    #[error("model {name:?} needs a period; give one, such as the steps of a day")]
-    NoPeriod {
-        /// What was asked for.
-        name: String,
-    },
 }
 
 impl SelectorOptions {
@@ -163,7 +159,7 @@ impl SelectorOptions {
     /// Values that are remembered: for fits, and to begin anew with.
     pub(super) fn history_steps(&self, periods: &[usize]) -> usize {
         let longest = periods.iter().copied().max().unwrap_or(0);
-        self.fit_steps.max(2 * longest) + 2 * self.horizon
+        self.fit_steps.max(3 * longest).max(HISTORY_STEPS_MIN) + 2 * self.horizon
     }
 
     pub(super) fn low(&self, is_negative: bool) -> f64 {

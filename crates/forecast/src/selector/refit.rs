@@ -15,6 +15,8 @@ pub struct Refit {
     values: Vec<f64>,
     /// Newest values that are left out.
     tail: usize,
+    /// All that is remembered, where seasons are to be looked for.
+    remembered: Option<Vec<f64>>,
     at_step: u64,
     generation: u64,
 }
@@ -23,6 +25,7 @@ pub struct Refit {
 pub struct Refits {
     fitted: Vec<Result<Box<dyn Fitted>, FitError>>,
     tail: usize,
+    periods: Option<Vec<usize>>,
     at_step: u64,
     generation: u64,
 }
@@ -34,10 +37,33 @@ impl Refit {
         Refits {
             fitted: self.fits.iter().map(|fit| fit.fit(train)).collect(),
             tail: self.tail,
+            periods: self.remembered.as_deref().map(strongest_periods),
             at_step: self.at_step,
             generation: self.generation,
         }
     }
+}
+
+/// Periods that the models of a selector reckon with, when it found them itself.
+const FOUND_MAX: usize = 2;
+
+#[cfg(feature = "batch")]
+fn strongest_periods(values: &[f64]) -> Vec<usize> {
+    let mut seasons = crate::batch::season::detect(values);
+    seasons.retain(|season| season.period <= super::SelectorOptions::PERIOD_MAX);
+    seasons.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+    let mut periods: Vec<usize> = seasons
+        .iter()
+        .take(FOUND_MAX)
+        .map(|season| season.period)
+        .collect();
+    periods.sort_unstable();
+    periods
+}
+
+#[cfg(not(feature = "batch"))]
+fn strongest_periods(_: &[f64]) -> Vec<usize> {
+    Vec::new()
 }
 
 /// The members that are fitted, and when they were.
@@ -48,6 +74,8 @@ pub(super) struct Slots {
     states: Vec<State>,
     /// Steps since the newest fit, or since the beginning.
     since: u64,
+    /// Steps after which seasons are looked for.
+    seasons_at: u64,
     is_under_way: bool,
     /// Rises when the pool begins anew: what was fitted before is of no use.
     generation: u64,
@@ -68,7 +96,7 @@ pub(super) enum State {
 const FIRST_FIT_STEPS: u64 = 64;
 /// The next fit comes when the series has grown by this share, within bounds.
 const GROWTH: u64 = 4;
-const REFIT_STEPS_MAX: u64 = 2_000;
+const REFIT_STEPS_MAX: u64 = 10_000;
 /// Share of the values, and most of them, that judge a first fit.
 const TAIL_SHARE: usize = 5;
 const TAIL_MAX: usize = 200;
@@ -80,6 +108,7 @@ impl Slots {
             states: vec![State::New; fits.len()],
             fits,
             since: 0,
+            seasons_at: FIRST_FIT_STEPS,
             is_under_way: false,
             generation: 0,
         }
@@ -95,6 +124,16 @@ impl Slots {
         self.generation += 1;
         self.states.fill(State::New);
         (self.since, self.is_under_way) = (0, false);
+    }
+
+    /// Goes on where `older` was, with another pool.
+    pub(super) fn follow(&mut self, older: &Self) {
+        (self.generation, self.seasons_at) = (older.generation, older.seasons_at);
+    }
+
+    /// Lets the next fit be due now.
+    pub(super) fn hasten(&mut self) {
+        self.since = REFIT_STEPS_MAX;
     }
 
     pub(super) fn step(&mut self) {
@@ -117,7 +156,7 @@ impl Slots {
 
 impl Selector {
     /// A fit that is now due, if one is: the first after 64 values, then whenever the series has grown by a quarter, at
-    /// the latest after 2,000 steps. Until its result is accepted, no other is due.
+    /// the latest after 10,000 steps. Until its result is accepted, no other is due.
     pub fn refit_due(&mut self) -> Option<Refit> {
         let growth = (self.history.steps / GROWTH).clamp(FIRST_FIT_STEPS, REFIT_STEPS_MAX);
         if self.slots.is_under_way || self.slots.since < growth || self.seen < FIRST_FIT_STEPS {
@@ -126,18 +165,33 @@ impl Selector {
         self.prepare()
     }
 
-    /// Fits all models that can be fitted, now and on this thread.
+    /// Fits all models that can be fitted, now and on this thread; looks for seasons first where that is due.
     pub fn refit(&mut self) {
+        let generation = self.slots.generation;
         if let Some(refit) = self.prepare() {
+            self.accept(refit.run());
+        }
+        // Other seasons, other models: nothing was fitted yet.
+        if generation != self.slots.generation
+            && let Some(refit) = self.prepare()
+        {
             self.accept(refit.run());
         }
     }
 
     fn prepare(&mut self) -> Option<Refit> {
-        if self.slots.fits.is_empty() || self.seen < super::SEEN_MIN {
+        let looks_for_seasons = self.options.periods.is_empty()
+            && self.options.model != "last_value"
+            && self.history.steps >= self.slots.seasons_at;
+        if (self.slots.fits.is_empty() && !looks_for_seasons) || self.seen < super::SEEN_MIN {
             return None;
         }
-        let values = self.filled();
+        let longest = self.periods.last().copied().unwrap_or(0);
+        let values = self.filled(self.options.fit_steps.max(2 * longest));
+        let remembered = looks_for_seasons.then(|| self.filled(usize::MAX));
+        if looks_for_seasons {
+            self.slots.seasons_at = self.history.steps.saturating_mul(2);
+        }
         let tail = if self.slots.is_new() {
             (values.len() / TAIL_SHARE).clamp((2 * self.options.horizon).min(TAIL_MAX), TAIL_MAX)
         } else {
@@ -149,17 +203,16 @@ impl Selector {
             fits: self.slots.fits.clone(),
             tail: tail.min(values.len() / 2),
             values,
+            remembered,
             at_step: self.history.steps,
             generation: self.slots.generation,
         })
     }
 
-    /// The newest values that a fit may have, in the pool's unit; gaps hold the value before them.
-    fn filled(&self) -> Vec<f64> {
+    /// The newest values, `steps` at most, in the pool's unit; gaps hold the value before them.
+    fn filled(&self, steps: usize) -> Vec<f64> {
         let values = &self.history.values;
-        let longest = self.periods.last().copied().unwrap_or(0);
-        let wanted = self.options.fit_steps.max(2 * longest).min(values.len());
-        let newest = values.range(values.len() - wanted..);
+        let newest = values.range(values.len() - steps.min(values.len())..);
         let mut last = newest.clone().copied().find(|y| !y.is_nan()).unwrap_or(0.0);
         newest
             .map(|&y| {
@@ -171,12 +224,17 @@ impl Selector {
             .collect()
     }
 
-    /// Takes what was fitted; dropped where the selector has begun anew since.
+    /// Takes what was fitted; dropped where the selector has begun anew since. Where a season is new, its models are shown
+    /// all that is remembered, which takes some 10 µs a step.
     pub fn accept(&mut self, refits: Refits) {
         if refits.generation != self.slots.generation {
             return;
         }
         self.slots.is_under_way = false;
+        if let Some(periods) = refits.periods.filter(|periods| !is_alike(periods, &self.periods)) {
+            self.set_periods(periods);
+            return;
+        }
         let elapsed = (self.history.steps - refits.at_step) as usize + refits.tail;
         for (slot, fitted) in refits.fitted.into_iter().enumerate() {
             match fitted {
@@ -203,6 +261,12 @@ impl Selector {
             self.pool.replace(member, model);
         }
     }
+}
+
+/// Periods so close that models of one serve the other are the same.
+fn is_alike(found: &[usize], known: &[usize]) -> bool {
+    let is_near = |(a, b): (&usize, &usize)| a.abs_diff(*b) * 200 <= *b;
+    found.len() == known.len() && found.iter().zip(known).all(is_near)
 }
 
 /// Holds a place until something was fitted.

@@ -11,6 +11,8 @@ mod no_season;
 #[cfg(feature = "learned")]
 mod onnx;
 mod real_traces;
+#[cfg(feature = "batch")]
+mod selector;
 mod signals;
 mod surges;
 mod ticks;
