@@ -39,6 +39,17 @@ const US_ACCIDENTAL_DEATHS: [f64; 72] = [
     8265., 8796., 7836., 6892., 7791., 8192., 9115., 9434., 10484., 9827., 9110., 9070., 8633., 9240.,
 ];
 
+/// Users of an internet server, minute by minute: Makridakis, Wheelwright & Hyndman, *Forecasting: Methods and
+/// Applications* (1998), as R's `WWWusage`.
+const WWW_USAGE: [f64; 100] = [
+    88., 84., 85., 85., 84., 85., 83., 85., 88., 89., 91., 99., 104., 112., 126., 138., 146., 151., 150.,
+    148., 147., 149., 143., 132., 131., 139., 147., 150., 148., 145., 140., 134., 131., 131., 129., 126.,
+    126., 132., 137., 140., 142., 150., 159., 167., 170., 171., 172., 172., 174., 175., 172., 172., 174.,
+    174., 169., 165., 156., 142., 131., 121., 112., 104., 102., 99., 99., 95., 88., 84., 84., 87., 89., 88.,
+    85., 86., 89., 91., 91., 94., 101., 110., 121., 135., 145., 149., 156., 165., 171., 175., 177., 182.,
+    193., 204., 208., 210., 215., 222., 228., 226., 222., 220.,
+];
+
 fn close(found: f64, published: f64, tolerance: f64, what: &str) {
     assert!(
         (found - published).abs() <= tolerance,
@@ -121,4 +132,22 @@ fn the_airline_model_is_what_the_search_finds() {
         .expect("long enough");
     assert_eq!(fitted.form(), airline().form());
     assert_eq!(fitted.form().seasonal, Order { p: 0, d: 1, q: 1 });
+}
+
+#[test]
+fn users_of_a_server_are_fitted_as_by_r() {
+    // R's `arima(WWWusage, c(3, 1, 0))` and, by `auto.arima` of `forecast`, `c(1, 1, 1)`.
+    for (order, ar, ma, log_likelihood) in [
+        ((3, 1, 0), vec![1.1513, -0.6612, 0.3407], vec![], -252.0),
+        ((1, 1, 1), vec![0.6504], vec![0.5256], -254.15),
+    ] {
+        let fitted = Arima::of_order(order.0, order.1, order.2)
+            .estimate(&WWW_USAGE)
+            .expect("long enough");
+        let found = fitted.coefficients();
+        for (found, published) in found.ar.iter().zip(&ar).chain(found.ma.iter().zip(&ma)) {
+            close(*found, *published, 1e-3, fitted.name());
+        }
+        close(fitted.log_likelihood(), log_likelihood, 0.02, fitted.name());
+    }
 }
