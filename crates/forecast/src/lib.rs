@@ -42,7 +42,7 @@
 //! # What not
 //!
 //! No clock, no thread, no input or output: instants are arguments. Load that repeats over minutes to days, and models
-//! that are fitted in batches, are not here yet. Nothing is persisted: a predictor learns a node anew in half a minute.
+//! that are fitted in batches (module `batch`), are not in the predictor yet. Nothing is persisted: a predictor learns a node anew in half a minute.
 
 pub mod backtest;
 #[cfg(feature = "batch")]

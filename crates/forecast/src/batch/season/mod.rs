@@ -54,8 +54,10 @@ pub struct Season {
 ///
 /// A season needs three occurrences, and to explain a twentieth of the variation. Of a longer series the last 262,144
 /// values are looked at, so that a million take well under a second. Values that are not finite count as the one
-/// before. The unit makes no difference. In white noise, random walks, autoregressions and trends a season is found in
-/// about one series of a hundred.
+/// before. The unit makes no difference.
+///
+/// In white noise, autoregressions and trends a season is found in less than one series of a hundred, in random walks in one
+/// or two. A cycle that nearly keeps its beat over the few times that it was seen cannot be told from a season.
 ///
 /// ```
 /// use foreshift_forecast::batch::season;
