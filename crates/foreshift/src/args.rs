@@ -9,6 +9,7 @@ use serde::de::{DeserializeOwned, IntoDeserializer, value};
 use crate::commands::{
     backtest::Backtest,
     demo::{Backend, Demo},
+    forecast::Forecast,
 };
 
 /// Forecasts load, and moves clients before a node is overloaded.
@@ -63,16 +64,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
-    /// Show the forecasts and how good they were lately
-    Forecast {
-        #[command(flatten)]
-        pool: OfPool,
-        /// Only this node
-        #[arg(long)]
-        node: Option<NodeId>,
-        #[command(flatten)]
-        remote: Remote,
-    },
+    /// Show the forecasts and how good they were lately; or forecast the series in a FILE
+    Forecast(Box<Forecast>),
     /// Find out on your own history whether prediction would have helped
     Backtest(Box<Backtest>),
     /// Follow what happens; ends with Ctrl-C

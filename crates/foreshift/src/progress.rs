@@ -10,14 +10,15 @@ use std::{
 use indicatif::{ProgressBar, ProgressStyle};
 
 const QUIET: Duration = Duration::from_secs(2);
-/// Steps between two looks at the clock.
-const EVERY: u64 = 256;
+/// Most steps between two looks at the clock.
+const EVERY_MAX: u64 = 256;
 
 /// Progress towards a number of steps.
 #[derive(Debug)]
 pub(crate) struct Progress {
     what: &'static str,
     total: u64,
+    every: u64,
     started: Instant,
     is_terminal: bool,
     bar: Option<ProgressBar>,
@@ -28,6 +29,7 @@ impl Progress {
         Self {
             what,
             total,
+            every: (total / 1_000).clamp(1, EVERY_MAX),
             started: Instant::now(),
             is_terminal: io::stderr().is_terminal(),
             bar: None,
@@ -36,7 +38,7 @@ impl Progress {
 
     /// So many steps are done.
     pub(crate) fn at(&mut self, done: u64) {
-        if !self.is_terminal || !done.is_multiple_of(EVERY) {
+        if !self.is_terminal || !done.is_multiple_of(self.every) {
             return;
         }
         if self.bar.is_none() && self.started.elapsed() >= QUIET {

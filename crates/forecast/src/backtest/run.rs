@@ -43,7 +43,7 @@ pub fn run(
         if is_origin {
             walk.origin(index, actual, prediction.as_ref());
             if prediction.is_some() {
-                walk.count_model(&forecaster.model());
+                walk.count_model(forecaster.model());
             }
         }
         each(&Step {

@@ -1,6 +1,6 @@
 //! What a back-test drives: anything that takes a value a step and predicts.
 
-use std::borrow::Cow;
+use std::fmt::Write;
 
 use crate::{Error, Prediction, Predictor, PredictorOptions};
 
@@ -13,8 +13,13 @@ pub trait Stepwise {
     /// quantiles are always the same.
     fn predict(&mut self) -> Option<Prediction>;
 
-    /// The model that it goes by now, for people.
-    fn model(&self) -> Cow<'_, str>;
+    /// The model that the newest prediction was made by, for people.
+    fn model(&self) -> &str;
+
+    /// Why that one, for people.
+    fn reason(&self) -> Option<&str> {
+        None
+    }
 }
 
 /// The online pool as the ingress runs it, step by step.
@@ -26,6 +31,7 @@ pub struct Online {
     step_ms: u64,
     now_ms: u64,
     model: String,
+    reason: String,
 }
 
 impl Online {
@@ -37,6 +43,7 @@ impl Online {
             step_ms,
             now_ms: 0,
             model: "pool".into(),
+            reason: String::new(),
         })
     }
 }
@@ -50,10 +57,21 @@ impl Stepwise for Online {
     fn predict(&mut self) -> Option<Prediction> {
         let forecast = self.predictor.forecast()?;
         forecast.model().clone_into(&mut self.model);
+        self.reason.clear();
+        if let (Some(error), Some(simple)) = (forecast.error(), forecast.error_of_persistence()) {
+            let _ = write!(
+                self.reason,
+                "the pool's mean error at the end of the horizon was {error:.4} lately, that of persistence {simple:.4}"
+            );
+        }
         Prediction::new(forecast.point().to_vec(), forecast.quantiles().to_vec()).ok()
     }
 
-    fn model(&self) -> Cow<'_, str> {
-        Cow::Borrowed(&self.model)
+    fn model(&self) -> &str {
+        &self.model
+    }
+
+    fn reason(&self) -> Option<&str> {
+        (!self.reason.is_empty()).then_some(&self.reason)
     }
 }

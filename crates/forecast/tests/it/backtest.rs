@@ -1,6 +1,6 @@
 //! A back-test tells the truth: of an oracle, of persistence, of load that nobody can foresee, and of bad input.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use foreshift_forecast::{
     Prediction, PredictorOptions,
@@ -31,8 +31,8 @@ impl<F: Fn(usize, usize) -> f64> Stepwise for Saying<F> {
         Prediction::new(path, quantiles).ok()
     }
 
-    fn model(&self) -> Cow<'_, str> {
-        "saying".into()
+    fn model(&self) -> &str {
+        "saying"
     }
 }
 

@@ -6,7 +6,7 @@ mod check;
 mod connections;
 pub(crate) mod demo;
 mod events;
-mod forecast;
+pub(crate) mod forecast;
 mod moves;
 mod nodes;
 mod run;
@@ -32,7 +32,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::Connections(args) => connections::connections(&out, args),
         Command::Moves { pool, limit, remote } => moves::moves(&out, &pool, limit, &remote),
         Command::Plan { pool, remote } => moves::plan(&out, &pool, &remote),
-        Command::Forecast { pool, node, remote } => forecast::forecast(&out, &pool, node.as_ref(), &remote),
+        Command::Forecast(args) => forecast::forecast(&out, &args),
         Command::Backtest(args) => backtest::backtest(&out, &args),
         Command::Events { pool, ticks, remote } => events::events(&out, &pool, ticks, &remote),
         Command::Top {

@@ -13,7 +13,7 @@ use jiff::{
 };
 
 /// Reads times of one file, row by row.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Clock {
     zone: TimeZone,
     form: Form,

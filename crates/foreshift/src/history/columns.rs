@@ -3,7 +3,7 @@
 use anyhow::Result;
 use jiff::tz::TimeZone;
 
-use super::{Reading, clock::Clock, table::Table};
+use super::{Reading, clock::Clock, csv::value, table::Table};
 use crate::usage::usage;
 
 /// The columns that are read.
@@ -34,6 +34,26 @@ impl Columns {
             None => only_values(table, time_index)?,
         };
         Ok(Self { time, value })
+    }
+
+    /// One for each column of values; columns that hold no number, such as names, are left out.
+    pub(super) fn find_all(table: &Table, reading: &Reading, zone: &TimeZone) -> Result<Vec<Self>> {
+        if reading.column.is_some() {
+            return Ok(vec![Self::find(table, reading, zone)?]);
+        }
+        let time = match &reading.time_column {
+            Some(name) => Some(named_times(table, name, zone)?),
+            None => guessed_times(table, zone),
+        };
+        let time_index = time.as_ref().map(|(index, _)| *index);
+        let holds_numbers =
+            |index: &usize| known(table, *index).any(|cell| value(cell).is_some_and(f64::is_finite));
+        let indices = (0..table.header.len()).filter(|index| Some(*index) != time_index);
+        let of = |value: usize| Self {
+            time: time.clone(),
+            value,
+        };
+        Ok(indices.filter(holds_numbers).map(of).collect())
     }
 }
 

@@ -18,18 +18,38 @@ use super::{
 /// Reads the samples of one column; `-` is standard input.
 pub(super) fn read(file: &Path, reading: &Reading) -> Result<Samples> {
     let zone = clock::zone(&reading.zone)?;
+    let (name, table) = table(file)?;
+    let columns = Columns::find(&table, reading, &zone)?;
+    samples(&name, &table, columns)
+}
+
+/// Reads the samples of every column of values, or of the one that is named. Columns without any number are left out.
+pub(super) fn read_all(file: &Path, reading: &Reading) -> Result<Vec<Samples>> {
+    let zone = clock::zone(&reading.zone)?;
+    let (name, table) = table(file)?;
+    let all = Columns::find_all(&table, reading, &zone)?;
+    all.into_iter()
+        .map(|columns| samples(&name, &table, columns))
+        .collect()
+}
+
+/// A file's name for people, and what is in it.
+fn table(file: &Path) -> Result<(String, Table)> {
     let (name, table) = match file.as_os_str() == "-" {
         true => ("standard input".to_owned(), Table::read(io::stdin().lock())),
         false => (file.display().to_string(), open(file).and_then(Table::read)),
     };
     let table = table.with_context(|| name.clone())?;
-    let columns = Columns::find(&table, reading, &zone)?;
+    Ok((name, table))
+}
+
+fn samples(name: &str, table: &Table, columns: Columns) -> Result<Samples> {
     let column = &table.header[columns.value];
     let mut samples = Samples {
         name: format!("{name}, {column}"),
         ..Samples::default()
     };
-    fill(&mut samples, &table, columns).with_context(|| name)?;
+    fill(&mut samples, table, columns).with_context(|| name.to_owned())?;
     Ok(samples)
 }
 
@@ -83,7 +103,7 @@ fn times(table: &Table, index: usize, clock: &mut Clock) -> Result<Vec<i64>> {
 }
 
 /// A number, NaN for what stands for a missing one; `None` for anything else.
-fn value(cell: &str) -> Option<f64> {
+pub(super) fn value(cell: &str) -> Option<f64> {
     const MISSING: [&str; 7] = ["", "-", "na", "n/a", "nan", "null", "none"];
     match cell.parse() {
         Ok(value) => Some(value),

@@ -10,7 +10,10 @@ pub(crate) mod duration;
 mod prometheus;
 mod table;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
@@ -102,6 +105,20 @@ struct Samples {
     notes: Vec<String>,
 }
 
+impl Source {
+    /// Whether the command line says anything of a series.
+    pub(crate) fn is_given(&self) -> bool {
+        let Reading {
+            column,
+            time_column,
+            step,
+            ..
+        } = &self.reading;
+        let is_read = column.is_some() || time_column.is_some() || step.is_some();
+        self.file.is_some() || self.prometheus.is_some() || is_read
+    }
+}
+
 /// Reads the series that the command line names.
 pub(crate) fn read(source: &Source) -> Result<History> {
     if let (Some(url), Some(query)) = (&source.prometheus, &source.query) {
@@ -116,10 +133,20 @@ pub(crate) fn read(source: &Source) -> Result<History> {
 }
 
 /// Reads a series from a file.
-pub(crate) fn read_file(file: &std::path::Path, reading: &Reading) -> Result<History> {
+pub(crate) fn read_file(file: &Path, reading: &Reading) -> Result<History> {
     let samples = csv::read(file, reading)?;
     let name = samples.name.clone();
     on_steps(samples, reading).with_context(|| name)
+}
+
+/// Reads every column of values of a file, or the one that is named.
+pub(crate) fn read_all(file: &Path, reading: &Reading) -> Result<Vec<History>> {
+    let all = csv::read_all(file, reading)?;
+    let on_steps = |samples: Samples| {
+        let name = samples.name.clone();
+        on_steps(samples, reading).with_context(|| name)
+    };
+    all.into_iter().map(on_steps).collect()
 }
 
 fn on_steps(samples: Samples, reading: &Reading) -> Result<History> {

@@ -17,7 +17,7 @@ use crate::{
 };
 
 pub(super) fn print(out: &Output, history: &History, report: &Report, took: Duration) -> Result<()> {
-    out.line(heading(history, report))?;
+    out.line(heading(history, report, took))?;
     for note in &history.notes {
         out.line(format!("Note: {note}"))?;
     }
@@ -28,15 +28,10 @@ pub(super) fn print(out: &Output, history: &History, report: &Report, took: Dura
         out.line(alarms(warning, report))?;
         out.line("")?;
     }
-    out.line(verdict(out, report))?;
-    let seconds = took.as_secs_f64();
-    out.line(format!(
-        "({} origins in {seconds:.1} s; --json tells all horizons)",
-        report.origins
-    ))
+    out.line(verdict(out, report))
 }
 
-fn heading(history: &History, report: &Report) -> String {
+fn heading(history: &History, report: &Report, took: Duration) -> String {
     let series = &history.series;
     let share = report.missing as f64 / report.steps.max(1) as f64;
     let missing = match report.missing {
@@ -55,12 +50,14 @@ fn heading(history: &History, report: &Report) -> String {
         .map(|model| of_origins(model, report))
         .collect();
     format!(
-        "{}: {} steps of {}{when}{missing}\nForecast {} ahead from every step after the first {}, by {}",
+        "{}\n{} steps of {}{when}{missing}\nForecast {} ahead from {} steps, the first {} left to learn from, in {:.1} s\nby {}",
         history.name,
         report.steps,
         show(report.step),
         length(report, report.horizon),
+        report.origins,
         report.warm_up,
+        took.as_secs_f64(),
         models.join(", ")
     )
 }

@@ -1,7 +1,7 @@
 //! The picture: what was measured beside the forecast made one horizon before, with its band.
 //!
-//! Above the whole history, below a stretch of it that is long enough to see each step: about the highest value that was
-//! forecast. Strips under both mark where the load was over the threshold and where the alarm on the 0.9 path was on.
+//! Above the whole history, below a stretch of it that is long enough to see each step: about the beginning of the
+//! highest overload. Strips under both mark where the load was over the threshold and where the alarm on the 0.9 path was on.
 //!
 //! SVG and PNG are drawn by plotters. Its PNG text would need a font file of the system, so labels there are set in the
 //! bitmap fonts of [`canvas`].

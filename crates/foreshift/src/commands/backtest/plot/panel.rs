@@ -76,7 +76,7 @@ pub(super) fn draw<B: DrawingBackend>(
     let floor = low - 3.0 * strip;
     let axis = Axis::new(series, &stretch, labels.has_times);
     let mut chart = ChartBuilder::on(area)
-        .margin_right(20)
+        .margin_right(48)
         .margin_top(8)
         .x_label_area_size(28)
         .y_label_area_size(78)

@@ -14,8 +14,11 @@ pub(crate) struct Track {
     pub(super) high: Vec<f64>,
     /// Where the alarm on the 0.9 path was on, after that step's value was seen.
     pub(super) alarm: Vec<bool>,
-    /// The highest value that was forecast, and its step.
+    /// The highest value that could be forecast, and the step at which the overload that it is in began; without a
+    /// threshold its own.
     peak: Option<(usize, f64)>,
+    /// Since when the load has been over the threshold.
+    over_since: Option<usize>,
 }
 
 impl Track {
@@ -28,18 +31,26 @@ impl Track {
             high: vec![f64::NAN; steps],
             alarm: vec![false; steps],
             peak: None,
+            over_since: None,
         }
     }
 
     /// Takes what one step of the back-test gave.
     pub(crate) fn add(&mut self, step: &Step<'_>) {
-        let is_higher = |y: &f64| self.peak.is_none_or(|(_, highest)| *y > highest);
-        if let (Some(y), Some(_)) = (step.actual.filter(is_higher), step.prediction) {
-            self.peak = Some((step.index, y));
+        if let Some(y) = step.actual {
+            self.look(step.index, y, step.prediction.is_some());
         }
         if let Some(prediction) = step.prediction {
             self.alarm[step.index] = self.threshold.is_some_and(|level| is_alarm(prediction, level));
             self.hold(step.index + self.horizon, prediction);
+        }
+    }
+
+    fn look(&mut self, index: usize, y: f64, is_forecast: bool) {
+        let is_over = self.threshold.is_some_and(|level| y > level);
+        self.over_since = self.over_since.or(Some(index)).filter(|_| is_over);
+        if is_forecast && self.peak.is_none_or(|(_, highest)| y > highest) {
+            self.peak = Some((self.over_since.unwrap_or(index), y));
         }
     }
 
@@ -53,11 +64,11 @@ impl Track {
         self.high[target] = end(prediction.quantile(0.95));
     }
 
-    /// A stretch about the highest value, short enough for each step to be seen.
+    /// A stretch about the beginning of the highest overload, short enough for each step to be seen.
     pub(super) fn telling_stretch(&self) -> Option<Range<usize>> {
         let (peak, _) = self.peak?;
         let length = (self.horizon * 16).clamp(240, 600);
-        let start = peak.saturating_sub(length * 2 / 3);
+        let start = peak.saturating_sub(length / 2);
         Some(start..(start + length).min(self.point.len()))
     }
 }

@@ -1,4 +1,4 @@
-//! `foreshift forecast`
+//! `foreshift forecast` without a file: what a running Foreshift expects of its nodes.
 
 use anyhow::Result;
 use foreshift_wire::{NodeForecast, NodeId};

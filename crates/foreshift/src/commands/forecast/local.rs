@@ -1,0 +1,125 @@
+//! `foreshift forecast FILE`: what comes next in one series.
+
+use anyhow::{Result, bail};
+use foreshift_forecast::{Prediction, backtest::Stepwise};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::{
+    commands::backtest::Ahead,
+    forecaster,
+    history::{self, History, Source, duration::show},
+    output::{Output, Rows},
+    progress::Progress,
+};
+
+/// Steps that the table shows; JSON has all.
+const LINES_MAX: usize = 20;
+
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    series: &'a str,
+    step_ms: u64,
+    /// The instant of the first element of the paths, in Unix milliseconds; absent where the file has no times.
+    start_ms: Option<i64>,
+    model: &'a str,
+    reason: Option<&'a str>,
+    point: &'a [f64],
+    quantiles: Vec<Path<'a>>,
+    notes: &'a [String],
+}
+
+#[derive(Debug, Serialize)]
+struct Path<'a> {
+    q: f64,
+    path: &'a [f64],
+}
+
+pub(super) fn forecast(out: &Output, source: &Source, ahead: &Ahead, json: bool) -> Result<()> {
+    let history = history::read(source)?;
+    let series = &history.series;
+    let mut forecaster = forecaster::build(&ahead.model, ahead.horizon.steps(series.step()))?;
+    let mut progress = Progress::new("forecasting", series.len() as u64);
+    for (index, y) in series.iter().enumerate() {
+        forecaster.observe(y);
+        progress.at(index as u64);
+    }
+    progress.finish();
+    let Some(prediction) = forecaster.predict() else {
+        bail!(
+            "{}: too little is known at the end of the series to forecast it",
+            history.name
+        );
+    };
+    if json {
+        return out.json(&shown(&history, forecaster.as_ref(), &prediction));
+    }
+    print(out, &history, forecaster.as_ref(), &prediction)
+}
+
+fn shown<'a>(history: &'a History, forecaster: &'a dyn Stepwise, prediction: &'a Prediction) -> Shown<'a> {
+    let series = &history.series;
+    let paths = prediction.quantiles().iter();
+    Shown {
+        series: &history.name,
+        step_ms: series.step().as_millis() as u64,
+        start_ms: history.has_times.then(|| series.at_ms(series.len())),
+        model: forecaster.model(),
+        reason: forecaster.reason(),
+        point: prediction.point(),
+        quantiles: paths.map(|(q, path)| Path { q: *q, path }).collect(),
+        notes: &history.notes,
+    }
+}
+
+fn print(out: &Output, history: &History, forecaster: &dyn Stepwise, prediction: &Prediction) -> Result<()> {
+    let series = &history.series;
+    out.line(format!(
+        "{}: {} steps of {}",
+        history.name,
+        series.len(),
+        show(series.step())
+    ))?;
+    for note in &history.notes {
+        out.line(format!("Note: {note}"))?;
+    }
+    let reason = forecaster
+        .reason()
+        .map_or(String::new(), |reason| format!(": {reason}"));
+    out.line(format!("Model: {}{reason}", forecaster.model()))?;
+    let quantiles = prediction.quantiles();
+    let names = quantiles.iter().map(|(q, _)| format!(">q {q}"));
+    let columns: Vec<String> = ["time".to_owned(), ">ahead".into(), ">point".into()]
+        .into_iter()
+        .chain(names)
+        .collect();
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut rows = Rows::new(&columns);
+    let steps = prediction.point().len();
+    // The last step is always among those shown.
+    let every = steps.div_ceil(LINES_MAX);
+    for k in (0..steps).filter(|k| (steps - 1 - k).is_multiple_of(every)) {
+        let values = std::iter::once(prediction.point()[k]).chain(quantiles.iter().map(|(_, path)| path[k]));
+        let cells = [time(history, k), show(series.step().saturating_mul(k as u32 + 1))];
+        rows.add(cells.into_iter().chain(values.map(figures)));
+    }
+    out.line(rows.text())
+}
+
+/// The instant of step `k` of the forecast.
+fn time(history: &History, k: usize) -> String {
+    let at_ms = history.series.at_ms(history.series.len() + k);
+    match Timestamp::from_millisecond(at_ms) {
+        Ok(at) if history.has_times => at.strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        _ => format!("step {}", history.series.len() + k),
+    }
+}
+
+/// Five significant figures.
+pub(crate) fn figures(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".into(),
+        size if !(1e-3..1e9).contains(&size) => format!("{value:.4e}"),
+        size => format!("{value:.*}", (4.0 - size.log10().floor()).max(0.0) as usize),
+    }
+}
