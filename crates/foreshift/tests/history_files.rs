@@ -131,7 +131,7 @@ fn one_series_is_forecast_with_its_model_and_reason() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     for part in [
         "Model: ",
-        "persistence",
+        "of late",
         "POINT",
         "Q 0.9",
         "2023-11-16 07:34:00",
@@ -163,7 +163,7 @@ fn what_is_asked_wrongly_exits_with_2_and_what_goes_wrong_with_1() {
             &["backtest", "-", "--horizon", "0", "--column", "a"],
             wide,
             2,
-            "1 to 1200",
+            "1 to 2016",
         ),
         (&["backtest", "-", "--plot", "a.jpg"], "", 2, ".svg or .png"),
         (&["backtest", "-", "--zone", "Mars"], "t,v\n1,2\n", 2, "--zone"),

@@ -9,7 +9,7 @@ pub const QUANTILES: [f64; 7] = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 /// How to back-test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Options {
-    /// How many steps ahead, 1 to 1,200; all of them are scored.
+    /// How many steps ahead, 1 to 2,016; all of them are scored.
     pub horizon: usize,
     /// The quantiles that the forecaster answers with, rising in (0, 1).
     pub quantiles: Vec<f64>,
@@ -36,7 +36,7 @@ impl Options {
     }
 }
 
-const HORIZON_MAX: usize = 1_200;
+const HORIZON_MAX: usize = 2_016;
 const WARM_UP_MAX: usize = 2_000;
 /// What models believe, see `models`.
 const VALUE_MAX: f64 = 1e100;

@@ -1,7 +1,5 @@
 //! What a back-test drives: anything that takes a value a step and predicts.
 
-use std::fmt::Write;
-
 use crate::{Error, Prediction, Predictor, PredictorOptions};
 
 /// A forecaster that takes one step after the other.
@@ -17,7 +15,7 @@ pub trait Stepwise {
     fn model(&self) -> &str;
 
     /// Why that one, for people.
-    fn reason(&self) -> Option<&str> {
+    fn reason(&self) -> Option<String> {
         None
     }
 }
@@ -31,7 +29,6 @@ pub struct Online {
     step_ms: u64,
     now_ms: u64,
     model: String,
-    reason: String,
 }
 
 impl Online {
@@ -43,7 +40,6 @@ impl Online {
             step_ms,
             now_ms: 0,
             model: "pool".into(),
-            reason: String::new(),
         })
     }
 }
@@ -57,13 +53,6 @@ impl Stepwise for Online {
     fn predict(&mut self) -> Option<Prediction> {
         let forecast = self.predictor.forecast()?;
         forecast.model().clone_into(&mut self.model);
-        self.reason.clear();
-        if let (Some(error), Some(simple)) = (forecast.error(), forecast.error_of_persistence()) {
-            let _ = write!(
-                self.reason,
-                "the pool's mean error at the end of the horizon was {error:.4} lately, that of persistence {simple:.4}"
-            );
-        }
         Prediction::new(forecast.point().to_vec(), forecast.quantiles().to_vec()).ok()
     }
 
@@ -71,7 +60,11 @@ impl Stepwise for Online {
         &self.model
     }
 
-    fn reason(&self) -> Option<&str> {
-        (!self.reason.is_empty()).then_some(&self.reason)
+    fn reason(&self) -> Option<String> {
+        let forecast = self.predictor.forecast()?;
+        let (error, simple) = forecast.error().zip(forecast.error_of_persistence())?;
+        Some(format!(
+            "the pool's mean error at the end of the horizon was {error:.4} lately, that of persistence {simple:.4}"
+        ))
     }
 }

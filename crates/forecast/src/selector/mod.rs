@@ -18,8 +18,6 @@ mod options;
 mod refit;
 mod unit;
 
-use std::borrow::Cow;
-
 use crate::{
     Forecaster, Prediction,
     backtest::Stepwise,
@@ -235,8 +233,12 @@ impl Stepwise for Selector {
         Selector::predict(self)
     }
 
-    fn model(&self) -> Cow<'_, str> {
-        Cow::Borrowed(self.pool.leader())
+    fn model(&self) -> &str {
+        self.pool.leader()
+    }
+
+    fn reason(&self) -> Option<String> {
+        Some(self.choice().reason)
     }
 }
 

@@ -171,8 +171,8 @@ fn what_cannot_be_tested_is_a_clear_error() {
     assert_eq!(of(vec![7.0; 99], &options), Ok(Answer::WillNotHelp), "constant");
     assert_eq!(of(vec![1e-300; 99], &options), Ok(Answer::WillNotHelp), "tiny");
     for (bad, error) in [
-        (Options::new(0), "1 to 1200"),
-        (Options::new(1_201), "1 to 1200"),
+        (Options::new(0), "1 to 2016"),
+        (Options::new(2_017), "1 to 2016"),
         (
             Options {
                 threshold: Some(nan),

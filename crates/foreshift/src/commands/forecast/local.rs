@@ -23,7 +23,7 @@ struct Shown<'a> {
     /// The instant of the first element of the paths, in Unix milliseconds; absent where the file has no times.
     start_ms: Option<i64>,
     model: &'a str,
-    reason: Option<&'a str>,
+    reason: Option<String>,
     point: &'a [f64],
     quantiles: Vec<Path<'a>>,
     notes: &'a [String],
