@@ -33,13 +33,22 @@ pub enum Error {
         /// What does not fit.
         source: foreshift_forecast::Error,
     },
+    /// A pool's model cannot be used.
+    #[error("{source}")]
+    Model {
+        /// Which `[[pool]]`, from 0.
+        index: usize,
+        /// What is wrong with it.
+        source: crate::ModelError,
+    },
 }
 
 impl Error {
     /// The configuration's key that is to blame.
-    pub fn key(&self) -> Option<&'static str> {
+    pub fn key(&self) -> Option<String> {
         match self {
-            Self::Listen { .. } | Self::NotLoopback { .. } => Some("api.address"),
+            Self::Listen { .. } | Self::NotLoopback { .. } => Some("api.address".into()),
+            Self::Model { index, .. } => Some(format!("pool[{index}].forecast.model_path")),
             Self::Meta(_) | Self::Forecast { .. } => None,
         }
     }

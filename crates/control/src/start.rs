@@ -16,6 +16,7 @@ use crate::{
     api::{self, App},
     bus::Bus,
     data_plane::SharedPlane,
+    learned::Learned,
     pool::{self, PoolHandle, Reports},
     stop::stopped,
 };
@@ -92,12 +93,14 @@ pub async fn start<D: DataPlane>(
         config.pool.iter().map(|pool| &pool.name),
     ));
     let mut pools = BTreeMap::new();
-    for settings in &config.pool {
+    for (index, settings) in config.pool.iter().enumerate() {
         let parts = pool::Parts {
             meta: meta.clone(),
             secret: secret.clone(),
             plane: plane.clone(),
             bus: handle.bus.clone(),
+            learned: Learned::read(settings, &config.forecast)
+                .map_err(|source| Error::Model { index, source })?,
             forecast: config.forecast.clone(),
         };
         let (pool, task) = pool::start(settings.clone(), parts, reports.clone(), stopped.clone()).await?;

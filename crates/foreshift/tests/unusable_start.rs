@@ -151,3 +151,26 @@ fn metadata_of_another_process_is_named() {
     assert_eq!(ended.code, Some(1), "{}", ended.printed);
     assert!(ended.printed.contains("meta.redb"), "{}", ended.printed);
 }
+
+#[test]
+fn a_model_that_cannot_be_used_is_named_by_line_and_key_with_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("text.onnx"), "not a model").unwrap();
+    fs::write(folder.path().join("text.safetensors"), "not a model").unwrap();
+    for (path, reason) in [
+        ("missing.onnx", "cannot read missing.onnx: No such file"),
+        ("text.onnx", "no ONNX model that can be run"),
+        ("text.safetensors", "no safetensors file"),
+        ("model.pt", "neither an .onnx nor a .safetensors file"),
+    ] {
+        let model = format!("[pool.forecast]\nmodel_path = \"{path}\"\n[[pool.node]]\nid = \"a\"");
+        write(folder.path(), &FIRST.replace("[[pool.node]]\nid = \"a\"", &model));
+        for command in ["check", "run"] {
+            let ended = to_its_end(folder.path(), &[command, "-c", "foreshift.toml"]);
+            assert_eq!(ended.code, Some(1), "{path}: {}", ended.printed);
+            for part in ["line 27", "pool[0].forecast.model_path", reason] {
+                assert!(ended.printed.contains(part), "{path}: {part}: {}", ended.printed);
+            }
+        }
+    }
+}

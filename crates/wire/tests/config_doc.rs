@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foreshift_wire::{
-    Capacity, Config, Duration, Failover, HealthCheck, Mode, Pool, Strategy, Trigger, UpstreamProtocol,
+    Capacity, Config, Duration, Failover, HealthCheck, Mode, ModelScaling, ModelSignal, Pool, PoolForecast,
+    Strategy, Trigger, UpstreamProtocol,
 };
 use toml::Value;
 
@@ -59,6 +60,11 @@ fn all_keys() -> Config {
         check_interval: duration,
         max_moves_per_tick: 1,
         balance_factor,
+        forecast: PoolForecast {
+            model_path: Some("model.onnx".into()),
+            scaling: ModelScaling::None,
+            signals: vec![ModelSignal::Cpu],
+        },
         health: Some(HealthCheck {
             path: Some("/".into()),
             ..HealthCheck::default()

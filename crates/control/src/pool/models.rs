@@ -2,16 +2,19 @@
 
 use foreshift_forecast::{Error, Multivariate, Predictor, PredictorOptions};
 
+use crate::learned::Learned;
+
 /// Makes the predictors of a pool's nodes, all alike.
 pub(super) struct Models {
     options: PredictorOptions,
+    learned: Option<Learned>,
 }
 
 impl Models {
     /// Checks the options once, so that making a predictor for a node cannot fail later.
-    pub(super) fn new(options: PredictorOptions) -> Result<Self, Error> {
+    pub(super) fn new(options: PredictorOptions, learned: Option<Learned>) -> Result<Self, Error> {
         Predictor::new(options.clone())?;
-        Ok(Self { options })
+        Ok(Self { options, learned })
     }
 
     /// A predictor for one more node. `stagger` spreads the periodic work; any number that differs between nodes.
@@ -26,7 +29,15 @@ impl Models {
         if self.options.model == "auto" {
             predictor.add_model(Box::new(Multivariate::of_node_signals(self.steps())));
         }
+        if let Some(learned) = &self.learned {
+            predictor.add_model(learned.forecaster());
+        }
         predictor
+    }
+
+    /// Ends a round of all nodes. Gives, once, why the pool's own model was dropped.
+    pub(super) fn end_round(&mut self) -> Option<&str> {
+        self.learned.as_mut()?.end_round(self.options.step)
     }
 
     /// Steps of the horizon; the options were checked, so the step is not zero.

@@ -38,6 +38,10 @@ impl Pool {
                 node.series.record(now, &node.signals, score);
             }
         }
+        if let Some(fault) = self.models.end_round() {
+            let pool = &self.settings.name;
+            tracing::warn!(%pool, fault, "the model of forecast.model_path is dropped");
+        }
     }
 
     fn observe_nodes(&mut self, now: u64, interval: Duration, reports: &[NodeReport]) {

@@ -24,13 +24,14 @@ use crate::{
     clock::now_ms,
     data_plane::SharedPlane,
     health::{Checker, Verdict, observed},
+    learned::Learned,
     metrics::{Counters, NodeTotals},
 };
 
 /// One pool.
 pub(super) struct Pool {
     pub(super) settings: foreshift_wire::Pool,
-    models: Models,
+    pub(super) models: Models,
     pub(super) keyed: Keyed,
     pub(super) routes: Routes,
     pub(super) nodes: HashMap<NodeId, Node>,
@@ -73,6 +74,7 @@ pub(crate) struct Parts {
     pub(crate) secret: Secret,
     pub(crate) plane: SharedPlane,
     pub(crate) bus: Bus,
+    pub(crate) learned: Option<Learned>,
     pub(crate) forecast: ForecastConfig,
 }
 
@@ -84,13 +86,16 @@ impl Pool {
         checker: Option<Checker>,
     ) -> Result<Self, Error> {
         let name = settings.name.clone();
-        let models = Models::new(PredictorOptions {
-            step: settings.check_interval.get(),
-            horizon: parts.forecast.prediction_horizon.get(),
-            quantiles: quantiles(settings.trigger_quantile),
-            model: parts.forecast.model,
-            ..Default::default()
-        })
+        let models = Models::new(
+            PredictorOptions {
+                step: settings.check_interval.get(),
+                horizon: parts.forecast.prediction_horizon.get(),
+                quantiles: quantiles(settings.trigger_quantile),
+                model: parts.forecast.model,
+                ..Default::default()
+            },
+            parts.learned,
+        )
         .map_err(|source| Error::Forecast {
             pool: name.clone(),
             source,

@@ -56,6 +56,10 @@ impl Read {
 pub(super) fn check(out: &Output, file: &Path) -> Result<()> {
     let read = Read::from(file)?;
     let config = &read.config;
+    foreshift_control::check_models(config).map_err(|error| match error.key() {
+        Some(key) => anyhow::Error::new(error).context(read.place(&key)),
+        None => error.into(),
+    })?;
     out.line(format!("{} can be used", file.display()))?;
     out.line(format!("api       http://{}", config.api.address))?;
     out.line(format!("metadata  {}", config.meta.path.display()))?;

@@ -40,7 +40,7 @@ async fn serve(read: &Read) -> Result<()> {
     let (ingress, events) = start_ingress(read, &meta).await?;
     let control = foreshift_control::start(config, meta.clone(), Plane(ingress.clone()), events).await;
     let control = control.map_err(|error| match error.key() {
-        Some(key) => anyhow::Error::new(error).context(read.place(key)),
+        Some(key) => anyhow::Error::new(error).context(read.place(&key)),
         None => error.into(),
     })?;
     for (name, address) in ingress.addresses() {

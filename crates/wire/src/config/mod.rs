@@ -16,7 +16,10 @@ use serde::{Deserialize, Serialize};
 pub use duration::Duration;
 pub use error::{ConfigError, ConfigWarning};
 pub use listener::{Cookie, KeySelector, Listener, Protocol, SameSite};
-pub use pool::{Failover, HealthCheck, Mode, NodeConfig, Pool, Strategy, Trigger, UpstreamProtocol};
+pub use pool::{
+    Failover, HealthCheck, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, Strategy,
+    Trigger, UpstreamProtocol,
+};
 
 /// Everything that `foreshift run` needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

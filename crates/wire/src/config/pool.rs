@@ -45,6 +45,9 @@ pub struct Pool {
     /// No node gets more than this factor of its weighted share of the buckets; 1.05 to 10.
     #[serde(default = "balance_factor")]
     pub balance_factor: f64,
+    /// What the nodes are forecast with beside the models of `foreshift`.
+    #[serde(default)]
+    pub forecast: PoolForecast,
     /// How the nodes' health is checked; not at all where absent.
     #[serde(default)]
     pub health: Option<HealthCheck>,
@@ -156,6 +159,51 @@ pub enum UpstreamProtocol {
     Auto,
     /// HTTP/2 in the clear for all but WebSockets.
     H2c,
+}
+
+/// `[pool.forecast]`
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolForecast {
+    /// An `.onnx` file, or a `.safetensors` file of `foreshift forecast train`: one more model, weighed as all others.
+    pub model_path: Option<std::path::PathBuf>,
+    /// In which units an ONNX model reads and answers.
+    pub scaling: ModelScaling,
+    /// The signals that the model reads beside the load score, in its order.
+    pub signals: Vec<ModelSignal>,
+}
+
+/// In which units an ONNX model reads and answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelScaling {
+    /// As distances from the window's mean, in its standard deviations.
+    #[default]
+    Window,
+    /// As it is measured.
+    None,
+}
+
+/// A signal that a model can read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelSignal {
+    /// Share of the CPU.
+    Cpu,
+    /// Share of the memory.
+    Memory,
+    /// The application's own figure.
+    Utilisation,
+    /// Requests in flight.
+    RequestsInFlight,
+    /// Requests per second.
+    RequestsPerS,
+    /// 99th percentile of the response time, in milliseconds.
+    ResponseMsP99,
+    /// Open client connections.
+    Connections,
+    /// Bytes per second, both directions together.
+    BytesPerS,
 }
 
 /// How a node's health is checked.

@@ -1,7 +1,7 @@
 //! Rules for `[[pool]]` and what is in it.
 
 use super::{
-    super::{Config, Duration, HealthCheck, NodeConfig, Pool},
+    super::{Config, Duration, HealthCheck, NodeConfig, Pool, PoolForecast},
     finding::{Findings, Table},
 };
 use crate::Capacity;
@@ -25,6 +25,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         thresholds(pool, &mut table);
         times(config, pool, &mut table);
         hooks(pool, &mut table);
+        model(&pool.forecast, &mut table.of("forecast"));
         if let Some(health) = &pool.health {
             self::health(health, &mut table.of("health"));
         }
@@ -99,6 +100,18 @@ fn hooks(pool: &Pool, table: &mut Table<'_>) {
         if let Some(path) = path {
             table.path(key, path);
         }
+    }
+}
+
+fn model(forecast: &PoolForecast, table: &mut Table<'_>) {
+    let Some(path) = &forecast.model_path else { return };
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    if !matches!(extension, Some("onnx" | "safetensors")) {
+        let shown = path.display();
+        table.add(
+            "model_path",
+            format!("{shown} is neither an .onnx nor a .safetensors file; name one"),
+        );
     }
 }
 
