@@ -35,8 +35,8 @@ enum What {
     Ingress(IngressArgs),
     /// Affinity map and planner.
     Placement(CrateArgs),
-    /// Forecasting models.
-    Forecast(CrateArgs),
+    /// Forecasting models: speed, or with `--folds` how good they are on given series.
+    Forecast(ForecastArgs),
     /// The control tick.
     Control(CrateArgs),
 }
@@ -45,6 +45,25 @@ enum What {
 struct CrateArgs {
     /// Handed to the bench binary, for example a filter.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct ForecastArgs {
+    /// A folder with `folds.csv` and `series/`: forecast these instead of measuring speed.
+    #[arg(long, requires = "out")]
+    folds: Option<PathBuf>,
+    /// Where the forecasts go, as CSV.
+    #[arg(long, requires = "folds")]
+    out: Option<PathBuf>,
+    /// The model, such as `auto`, `online`, `ets` or `arima`.
+    #[arg(long, default_value = "auto", requires = "folds")]
+    model: String,
+    /// Also go through whole series, and tell the coverage at each step ahead.
+    #[arg(long, requires = "folds")]
+    step_by_step: bool,
+    /// Handed to the bench binary, for example a filter.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, conflicts_with = "folds")]
     arguments: Vec<String>,
 }
 
@@ -100,13 +119,28 @@ pub(crate) enum Contender {
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Ingress(args) => ingress::run(args),
-        What::Placement(args) => crate_benches("placement", args),
-        What::Forecast(args) => crate_benches("forecast", args),
-        What::Control(args) => crate_benches("control", args),
+        What::Placement(args) => crate_benches("placement", &args.arguments),
+        What::Forecast(args) => forecast(args),
+        What::Control(args) => crate_benches("control", &args.arguments),
     }
 }
 
-fn crate_benches(folder: &str, args: &CrateArgs) -> Result<()> {
+fn forecast(args: &ForecastArgs) -> Result<()> {
+    let Some((folds, out)) = args.folds.as_ref().zip(args.out.as_ref()) else {
+        return crate_benches("forecast", &args.arguments);
+    };
+    // The bench runs elsewhere.
+    let absolute = |path: &PathBuf| std::path::absolute(path);
+    let mut command = steps::cargo();
+    command.args(["bench", "--package", "foreshift-lab", "--bench", "folds", "--"]);
+    command.arg("--folds").arg(absolute(folds)?);
+    command.arg("--out").arg(absolute(out)?);
+    command.args(["--model", &args.model]);
+    command.args(args.step_by_step.then_some("--step-by-step"));
+    steps::run(&mut command)
+}
+
+fn crate_benches(folder: &str, arguments: &[String]) -> Result<()> {
     let mut command = steps::cargo();
     command.args([
         "bench",
@@ -115,5 +149,5 @@ fn crate_benches(folder: &str, args: &CrateArgs) -> Result<()> {
         "--benches",
         "--",
     ]);
-    steps::run(command.args(&args.arguments))
+    steps::run(command.args(arguments))
 }
