@@ -5,9 +5,11 @@
 //! come, by its discounted mean loss at the quantile that matters; weights fall exponentially with the distance to the best, so that a
 //! model much worse has none.
 
+mod columns;
 mod replay;
 mod settings;
 mod standing;
+mod weights;
 
 use crate::{
     band::{Band, Units},
@@ -18,6 +20,7 @@ use crate::{
     unrest::Unrest,
 };
 
+use columns::Columns;
 pub(crate) use settings::{Bounds, Profile, Settings};
 use standing::Standing;
 
@@ -40,27 +43,10 @@ pub(crate) struct Pool {
     unrest: Unrest,
 }
 
-/// How fast a model's weight falls with its loss: `exp(−8 (loss / best − 1))`.
-const SHARPNESS: f64 = 8.0;
-/// A model so much worse has no weight at all, rather than one of 1e-7.
-const WORSE_BY_MAX: f64 = 16.0;
-/// Losses under this are as good as none: a constant load is forecast by all alike.
-const LOSS_MIN: f64 = 1e-9;
 /// Errors that a model needs at an anchor before it has a weight there.
 const ERRORS_MIN: u8 = 10;
 /// What a model may forecast at most; beyond it single precision is lost.
 const FORECAST_MAX: f64 = 1e18;
-
-/// Where things stand in a row of what is pending: members first.
-#[derive(Clone, Copy)]
-struct Columns {
-    point: usize,
-    /// The first of as many as there are quantiles.
-    quantiles: usize,
-    /// The first of two, where the bands have several windows.
-    units: Option<usize>,
-    count: usize,
-}
 
 impl Pool {
     /// `members[0]` is persistence; those before `first_weighed` get no weight while another has one.
@@ -221,37 +207,6 @@ impl Pool {
         ready && self.scratch.iter().all(|y| y.abs() <= FORECAST_MAX)
     }
 
-    fn weigh(&mut self) {
-        let count = self.members.len();
-        let ready = |m: usize| self.members[m].is_ready();
-        let rows = self.standings.chunks(count).zip(self.weights.chunks_mut(count));
-        for (standings, weights) in rows {
-            // First each weight is its model's loss, infinite where it may have none.
-            for (m, (weight, standing)) in weights.iter_mut().zip(standings).enumerate() {
-                let loss = standing
-                    .loss(ERRORS_MIN)
-                    .filter(|_| m >= self.first_weighed && ready(m));
-                *weight = loss.unwrap_or(f64::INFINITY);
-            }
-            let best = weights.iter().copied().fold(f64::INFINITY, f64::min);
-            if best == f64::INFINITY {
-                unproven(weights, self.first_weighed, ready);
-                continue;
-            }
-            let scale = SHARPNESS / best.max(LOSS_MIN);
-            for weight in weights.iter_mut() {
-                let worse_by = (*weight - best) * scale;
-                *weight = if worse_by < WORSE_BY_MAX {
-                    (-worse_by).exp()
-                } else {
-                    0.0
-                };
-            }
-            let sum: f64 = weights.iter().sum();
-            weights.iter_mut().for_each(|weight| *weight /= sum);
-        }
-    }
-
     fn refresh_bands(&mut self) {
         let columns = self.columns();
         let bounds = self.settings.bounds;
@@ -322,31 +277,5 @@ impl Pool {
 
     pub(crate) fn steps(&self) -> usize {
         self.horizons.steps()
-    }
-}
-
-impl Columns {
-    fn of(members: usize, settings: &Settings) -> Self {
-        let quantiles = members + 1;
-        let end = quantiles + settings.quantiles.len();
-        let units = (settings.profile == Profile::Thorough).then_some(end);
-        Self {
-            point: members,
-            quantiles,
-            units,
-            count: end + if units.is_some() { 2 } else { 0 },
-        }
-    }
-}
-
-/// Weights before any model has a record: persistence in a mixed pool, else the wanted kind.
-fn unproven(weights: &mut [f64], first_weighed: usize, ready: impl Fn(usize) -> bool) {
-    let wanted = |m: &usize| first_weighed > 0 && *m >= first_weighed && ready(*m);
-    let count = (0..weights.len()).filter(wanted).count();
-    for (m, weight) in weights.iter_mut().enumerate() {
-        *weight = if wanted(&m) { 1.0 / count as f64 } else { 0.0 };
-    }
-    if count == 0 {
-        weights[0] = 1.0;
     }
 }

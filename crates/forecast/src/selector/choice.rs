@@ -1,6 +1,6 @@
 //! Which models carry a forecast, and why.
 
-use super::{refit::Slots, unit::UnitOfSeries};
+use super::{slots::Slots, unit::UnitOfSeries};
 use crate::pool::Pool;
 
 /// Who speaks at the end of the horizon, and what is known of everybody.

@@ -13,9 +13,11 @@
 //! pool with fewer models and windows.
 
 mod choice;
+mod member;
 mod members;
 mod options;
 mod refit;
+mod slots;
 mod unit;
 
 use crate::{
@@ -38,7 +40,7 @@ pub struct Selector {
     options: SelectorOptions,
     pool: Pool,
     /// What is fitted, by member of the pool.
-    slots: refit::Slots,
+    slots: slots::Slots,
     unit: UnitOfSeries,
     history: History,
     periods: Vec<usize>,
@@ -199,13 +201,13 @@ impl Selector {
 }
 
 /// A pool of the models that the options ask for, and which of them are to be fitted.
-fn build(options: &SelectorOptions, periods: &[usize]) -> Result<(Pool, refit::Slots), Error> {
+fn build(options: &SelectorOptions, periods: &[usize]) -> Result<(Pool, slots::Slots), Error> {
     let members::Members {
         mut models,
         fits,
         first_weighed,
     } = members::of(options, periods)?;
-    let slots = refit::Slots::new(models.len(), fits);
+    let slots = slots::Slots::new(models.len(), fits);
     models.extend(slots.places());
     let settings = Settings {
         profile: Profile::Thorough,

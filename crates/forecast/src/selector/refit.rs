@@ -1,12 +1,20 @@
-//! Models that are fitted in batches, as members of a pool.
+//! Fits of batch models, and how their results come into the pool.
 //!
 //! A first fit leaves out the newest part of the series: the model is shown that part step by step, and has a record
 //! when it comes. Later fits use everything, and keep the record of their kind.
 
 use std::sync::Arc;
 
-use super::Selector;
+use super::{
+    Selector,
+    member::Batch,
+    slots::{FIRST_FIT_STEPS, State},
+};
 use crate::{Fit, FitError, Fitted, Forecaster};
+
+/// Share of the values, and most of them, that judge a first fit.
+const TAIL_SHARE: usize = 5;
+const TAIL_MAX: usize = 200;
 
 /// A fit that is due: all that it needs, to be run on any thread.
 pub struct Refit {
@@ -33,9 +41,9 @@ pub struct Refits {
 impl Refit {
     /// Fits all models; tens of milliseconds for some thousand values.
     pub fn run(self) -> Refits {
-        let train = &self.values[..self.values.len() - self.tail];
+        let train = trainable(&self.values[..self.values.len() - self.tail]);
         Refits {
-            fitted: self.fits.iter().map(|fit| fit.fit(train)).collect(),
+            fitted: self.fits.iter().map(|fit| fit.fit(&train)).collect(),
             tail: self.tail,
             periods: self.remembered.as_deref().map(strongest_periods),
             at_step: self.at_step,
@@ -44,7 +52,26 @@ impl Refit {
     }
 }
 
+/// Newest values that are never drawn in: forecasts begin from them.
+#[cfg(feature = "batch")]
+const AS_THEY_ARE: usize = 16;
+
+/// Without outliers, which would bend every parameter.
+#[cfg(feature = "batch")]
+fn trainable(values: &[f64]) -> Vec<f64> {
+    let mut train = crate::batch::outliers::clip(values).values;
+    let newest = values.len().saturating_sub(AS_THEY_ARE);
+    train[newest..].copy_from_slice(&values[newest..]);
+    train
+}
+
+#[cfg(not(feature = "batch"))]
+fn trainable(values: &[f64]) -> Vec<f64> {
+    values.to_vec()
+}
+
 /// Periods that the models of a selector reckon with, when it found them itself.
+#[cfg(feature = "batch")]
 const FOUND_MAX: usize = 2;
 
 #[cfg(feature = "batch")]
@@ -66,100 +93,11 @@ fn strongest_periods(_: &[f64]) -> Vec<usize> {
     Vec::new()
 }
 
-/// The members that are fitted, and when they were.
-pub(super) struct Slots {
-    /// The first of them in the pool; the others follow.
-    first: usize,
-    fits: Vec<Arc<dyn Fit>>,
-    states: Vec<State>,
-    /// Steps since the newest fit, or since the beginning.
-    since: u64,
-    /// Steps after which seasons are looked for.
-    seasons_at: u64,
-    is_under_way: bool,
-    /// Rises when the pool begins anew: what was fitted before is of no use.
-    generation: u64,
-}
-
-/// What became of one kind of model.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum State {
-    /// Not tried yet.
-    New,
-    /// In the pool.
-    Fitted,
-    /// It does not suit the series, for this reason.
-    Refused(String),
-}
-
-/// Fewest values for a first fit.
-const FIRST_FIT_STEPS: u64 = 64;
-/// The next fit comes when the series has grown by this share, within bounds.
-const GROWTH: u64 = 4;
-const REFIT_STEPS_MAX: u64 = 10_000;
-/// Share of the values, and most of them, that judge a first fit.
-const TAIL_SHARE: usize = 5;
-const TAIL_MAX: usize = 200;
-
-impl Slots {
-    pub(super) fn new(first: usize, fits: Vec<Arc<dyn Fit>>) -> Self {
-        Self {
-            first,
-            states: vec![State::New; fits.len()],
-            fits,
-            since: 0,
-            seasons_at: FIRST_FIT_STEPS,
-            is_under_way: false,
-            generation: 0,
-        }
-    }
-
-    /// What stands in the pool until something was fitted.
-    pub(super) fn places(&self) -> impl Iterator<Item = Box<dyn Forecaster>> + '_ {
-        let place = |fit: &Arc<dyn Fit>| Box::new(Place(fit.name().to_owned())) as Box<dyn Forecaster>;
-        self.fits.iter().map(place)
-    }
-
-    pub(super) fn clear(&mut self) {
-        self.generation += 1;
-        self.states.fill(State::New);
-        (self.since, self.is_under_way) = (0, false);
-    }
-
-    /// Goes on where `older` was, with another pool.
-    pub(super) fn follow(&mut self, older: &Self) {
-        (self.generation, self.seasons_at) = (older.generation, older.seasons_at);
-    }
-
-    /// Lets the next fit be due now.
-    pub(super) fn hasten(&mut self) {
-        self.since = REFIT_STEPS_MAX;
-    }
-
-    pub(super) fn step(&mut self) {
-        self.since += 1;
-    }
-
-    /// By member of the pool, why a kind is not in it.
-    pub(super) fn refusals(&self) -> impl Iterator<Item = (usize, &str)> {
-        let states = self.states.iter().enumerate();
-        states.filter_map(|(i, state)| match state {
-            State::Refused(reason) => Some((self.first + i, reason.as_str())),
-            _ => None,
-        })
-    }
-
-    fn is_new(&self) -> bool {
-        self.states.iter().all(|state| *state != State::Fitted)
-    }
-}
-
 impl Selector {
     /// A fit that is now due, if one is: the first after 64 values, then whenever the series has grown by a quarter, at
     /// the latest after 10,000 steps. Until its result is accepted, no other is due.
     pub fn refit_due(&mut self) -> Option<Refit> {
-        let growth = (self.history.steps / GROWTH).clamp(FIRST_FIT_STEPS, REFIT_STEPS_MAX);
-        if self.slots.is_under_way || self.slots.since < growth || self.seen < FIRST_FIT_STEPS {
+        if !self.slots.is_due(self.history.steps) || self.seen < FIRST_FIT_STEPS {
             return None;
         }
         self.prepare()
@@ -267,77 +205,4 @@ impl Selector {
 fn is_alike(found: &[usize], known: &[usize]) -> bool {
     let is_near = |(a, b): (&usize, &usize)| a.abs_diff(*b) * 200 <= *b;
     found.len() == known.len() && found.iter().zip(known).all(is_near)
-}
-
-/// Holds a place until something was fitted.
-struct Place(String);
-
-impl Forecaster for Place {
-    fn name(&self) -> &str {
-        &self.0
-    }
-
-    fn update(&mut self, _: Option<f64>) {}
-
-    fn forecast(&self, path: &mut [f64]) {
-        path.fill(0.0);
-    }
-
-    fn reset(&mut self) {}
-
-    fn is_ready(&self) -> bool {
-        false
-    }
-}
-
-/// A fitted model, step by step.
-struct Batch {
-    name: String,
-    fitted: Option<Box<dyn Fitted>>,
-    /// Steps that it could not take in.
-    behind: usize,
-}
-
-/// A model that cannot be updated is no longer asked so many steps after its fit.
-const BEHIND_MAX: usize = 4_000;
-
-impl Batch {
-    fn new(fitted: Box<dyn Fitted>) -> Self {
-        Self {
-            name: fitted.name().to_owned(),
-            fitted: Some(fitted),
-            behind: 0,
-        }
-    }
-}
-
-impl Forecaster for Batch {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn update(&mut self, y: Option<f64>) {
-        if let Some(fitted) = &mut self.fitted
-            && !fitted.update(y)
-        {
-            self.behind += 1;
-        }
-    }
-
-    fn forecast(&self, path: &mut [f64]) {
-        let Some(fitted) = &self.fitted else {
-            path.fill(0.0);
-            return;
-        };
-        let prediction = fitted.predict(self.behind + path.len(), &[]);
-        path.copy_from_slice(&prediction.point()[self.behind..]);
-    }
-
-    fn reset(&mut self) {
-        self.fitted = None;
-    }
-
-    fn is_ready(&self) -> bool {
-        self.fitted.is_some() && self.behind <= BEHIND_MAX
-    }
 }
