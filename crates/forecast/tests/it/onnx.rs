@@ -108,6 +108,9 @@ fn a_model_that_breaks_the_contract_is_refused_by_what_was_expected_and_found() 
         ..options("mlp")
     };
     let unscaled = OnnxOptions::default();
+    // The length of a tensor; it leads two bytes into the next one.
+    let mut damaged = model!("gru").1.to_vec();
+    damaged[218] ^= 2;
     for ((name, bytes), options, part) in [
         (
             model!("not_a_number"),
@@ -154,6 +157,11 @@ fn a_model_that_breaks_the_contract_is_refused_by_what_was_expected_and_found() 
             "Gemm makes \"w\", which is there already",
         ),
         (model!("branches"), options(""), "If is control flow"),
+        (
+            ("gru with a wrong length", &damaged),
+            options(""),
+            "cut short or damaged",
+        ),
         (("empty", &[]), options(""), "no ONNX model"),
         (("text", b"{\"a\": 1}"), options(""), "no ONNX model"),
     ] {

@@ -2,7 +2,8 @@
 //!
 //! A loop in the model would be one in ours, and nothing could stop it: control flow is refused. ONNX also demands that
 //! each value is made once, before it is used; the runtime takes a file in which one is made twice, and answers by
-//! whichever it likes. Only names are read here; all else is the runtime's.
+//! whichever it likes. And rten 0.27 goes round for ever in a file whose lengths lead into the midst of a message; so each
+//! length is followed once, here. Only names and lengths are read; all else is the runtime's.
 //!
 //! Field numbers are those of onnx.proto3; the encoding is that of Protocol Buffers.
 
@@ -23,8 +24,53 @@ const ATTRIBUTE_GRAPHS: [u64; 2] = [6, 11];
 const TENSOR_NAME: u64 = 8;
 const VALUE_NAME: u64 = 1;
 
+/// A message of onnx.proto3, as far as it has others in it.
+#[derive(Clone, Copy)]
+enum Kind {
+    Model,
+    Graph,
+    Node,
+    Attribute,
+    Value,
+    Type,
+    TensorType,
+    Shape,
+    /// Without messages in it that matter.
+    Leaf,
+}
+
+/// What the field of a message is; `None` for text and numbers.
+fn inner(kind: Kind, field: u64) -> Option<Kind> {
+    Some(match (kind, field) {
+        (Kind::Model, GRAPH) => Kind::Graph,
+        (Kind::Graph, GRAPH_NODE) => Kind::Node,
+        (Kind::Graph, 11..=13) => Kind::Value,
+        (Kind::Node, NODE_ATTRIBUTE) => Kind::Attribute,
+        (Kind::Value, 2) => Kind::Type,
+        (Kind::Type, 1) => Kind::TensorType,
+        (Kind::TensorType, 2) => Kind::Shape,
+        (Kind::Model, 8 | 14)
+        | (Kind::Graph, GRAPH_INITIALIZER)
+        | (Kind::Attribute, 5)
+        | (Kind::Shape, 1) => Kind::Leaf,
+        _ => return None,
+    })
+}
+
+/// Follows every length of a message and of those in it.
+fn follow(message: &[u8], kind: Kind) -> Result<(), String> {
+    for field in Fields(message) {
+        let (number, value) = field?;
+        if let Some(kind) = inner(kind, number) {
+            follow(value, kind)?;
+        }
+    }
+    Ok(())
+}
+
 /// What is wrong with the graph in these bytes of a model.
 pub(super) fn check(model: &[u8]) -> Result<(), String> {
+    follow(model, Kind::Model)?;
     let graph = find(model, GRAPH)?.ok_or("it has no graph")?;
     let mut known = HashSet::new();
     for field in Fields(graph) {
