@@ -23,7 +23,7 @@ use input::Input;
 /// it is interpolated. Recursive least squares with forgetting (Haykin, *Adaptive Filter Theory*, ch. 10).
 ///
 /// Ready once it has been shown signals and has seen enough; where signals stop coming it is no longer. A single one that
-/// is absent counts as at its mean. Some 4 KiB for five signals and 20 steps.
+/// is absent counts as at its mean. Some 6 KiB for five signals and 20 steps.
 #[derive(Debug, Clone)]
 pub struct Multivariate {
     /// Indices into the slice of [`Forecaster::update_with`].
