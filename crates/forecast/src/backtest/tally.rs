@@ -156,10 +156,18 @@ impl AlarmTally {
         share(self.foreseen, self.false_alarms)
     }
 
-    /// Harmonic mean of the two shares (F1), 0 where nothing was foreseen: one number to compare alarms by.
+    /// Overloads that were foreseen a quarter of the horizon before or sooner: in time to do something.
+    pub fn in_time(&self) -> u64 {
+        let least = self.leads.len().div_ceil(4);
+        self.leads.iter().skip(least.saturating_sub(1)).sum()
+    }
+
+    /// Harmonic mean (F1) of the share of overloads that were foreseen in time, and of alarms that such an overload
+    /// followed; 0 where there was none. One number to compare alarms by, which one that comes late does not gain from.
     pub fn score(&self) -> f64 {
-        let wrong = (self.missed + self.false_alarms) as f64;
-        let right = 2.0 * self.foreseen as f64;
+        let late = self.foreseen - self.in_time();
+        let wrong = (self.missed + late + late + self.false_alarms) as f64;
+        let right = 2.0 * self.in_time() as f64;
         if right > 0.0 { right / (right + wrong) } else { 0.0 }
     }
 }
@@ -215,6 +223,9 @@ mod tests {
         assert_eq!(tally("....", 2).score(), 0.0);
         assert_eq!(tally("aX..aX", 2).score(), 1.0);
         assert_eq!(tally("aX...X", 2).score(), 2.0 / 3.0);
+        // One step of eight before is too late, two are not.
+        assert_eq!(tally("..aX....", 8).score(), 0.0);
+        assert_eq!(tally(".aaX....", 8).score(), 1.0);
         assert_eq!(tally("aX...X", 2).foreseen_share(), Some(0.5));
         assert_eq!(tally("aX.a...", 2).right_share(), Some(0.5));
     }

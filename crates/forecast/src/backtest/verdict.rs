@@ -1,7 +1,8 @@
 //! What a back-test amounts to, in plain words.
 //!
 //! With a threshold, alarms decide: an overload foreseen is worth something, one that is not is worth nothing, however
-//! small the error. The rules, with the scores of [`AlarmTally::score`](super::AlarmTally::score) (0 to 1):
+//! small the error. Only what was foreseen a quarter of the horizon before or sooner counts: whoever asks for fifteen
+//! minutes has no use for one. The rules, with the scores of [`AlarmTally::score`](super::AlarmTally::score) (0 to 1):
 //!
 //! 1. Under three overloads nothing can be told.
 //! 2. Prediction **helps** where the alarm on the 0.9 path scores at least 0.5 and at least 0.05 more than the best
@@ -9,8 +10,8 @@
 //! 3. It **helps only with** another quantile where that one's alarm does so instead; or only with part of the
 //!    overloads, where the 0.9 alarm foresees a fifth or more, is right at least every other time, and still beats the
 //!    plain one by 0.05.
-//! 4. Else it **will not help**: because a plain alarm does as well, because alarms would be wrong too often, or because
-//!    overloads come without a sign.
+//! 4. Else it **will not help**: because a plain alarm does as well, because what precedes an overload mostly precedes
+//!    none, or because overloads come without a sign.
 //!
 //! Without a threshold the error decides: the mean absolute error at the end of the horizon beside the better of
 //! persistence and the seasonal naive forecast. A tenth less helps; 3 % less helps a little; anything else does not.
@@ -125,15 +126,19 @@ fn why_not(best: &AlarmRow, plain: &AlarmRow, overloads: u64) -> String {
             best.tally.foreseen
         );
     }
-    "alarms would be wrong too often: what precedes an overload here mostly precedes none".into()
+    format!(
+        "no alarm is both early and right, as what precedes an overload here mostly precedes none: at best {}",
+        account(best, overloads)
+    )
 }
 
 fn account(row: &AlarmRow, overloads: u64) -> String {
     let tally = &row.tally;
     format!(
-        "alarms on the {} path foresaw {} of {overloads} overloads, with {}",
+        "alarms on the {} path foresaw {} of {overloads} overloads ({} in time), with {}",
         quantile(row),
         tally.foreseen,
+        tally.in_time(),
         false_alarms(tally.false_alarms)
     )
 }
@@ -143,9 +148,10 @@ fn beside(plain: &AlarmRow, overloads: u64) -> String {
         Alarm::Present { share } | Alarm::Predicted { quantile: share } => share,
     };
     format!(
-        "the best plain alarm in hindsight, at {:.0} % of the threshold, foresaw {} of {overloads}, with {}",
+        "the best plain alarm in hindsight, at {:.0} % of the threshold, foresaw {} of {overloads} ({} in time), with {}",
         share * 100.0,
         plain.tally.foreseen,
+        plain.tally.in_time(),
         false_alarms(plain.tally.false_alarms)
     )
 }

@@ -84,6 +84,8 @@ struct ShownAlarm {
     kind: &'static str,
     at: f64,
     foreseen: u64,
+    /// Of those, how many a quarter of the horizon before or sooner.
+    in_time: u64,
     missed: u64,
     false_alarms: u64,
     lead_steps_median: Option<usize>,
@@ -190,6 +192,7 @@ impl ShownAlarm {
             kind,
             at,
             foreseen: tally.foreseen,
+            in_time: tally.in_time(),
             missed: tally.missed,
             false_alarms: tally.false_alarms,
             lead_steps_median: tally.lead_median(),
