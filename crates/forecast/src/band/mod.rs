@@ -30,8 +30,9 @@ pub(crate) struct Band {
 }
 
 /// Share of the errors' mean size by which a miss one step ahead moves the correction. Further ahead one cause brings
-/// many misses, and the share falls with the root of the distance.
-const GAIN: f64 = 0.03;
+/// many misses, and the share falls with the fourth root of the distance: with the square root, bands 15 minutes ahead
+/// lost two percent on web requests of three months that grew tenfold.
+const GAIN: f64 = 0.06;
 /// What one step leaves of a residual's weight in their mean size.
 const SPREAD_KEPT: f32 = 0.99;
 /// With fewer residuals the band is also at least as wide as the prior.
@@ -46,7 +47,7 @@ impl Band {
             windows,
             corrections: vec![0.0; quantiles],
             spread: ErrorMean::default(),
-            gain: GAIN / (steps_ahead as f64).sqrt(),
+            gain: GAIN / (steps_ahead as f64).sqrt().sqrt(),
             offsets: vec![0.0; quantiles],
         }
     }
@@ -82,7 +83,7 @@ impl Band {
     }
 
     /// Takes a residual and, for each quantile, whether what was measured lay at or under what was told; `None` where
-    /// nothing had been told. `units` are those of the instant of the forecast.
+    /// nothing had been told, or where that could not be moved. `units` are those of the instant of the forecast.
     pub(crate) fn observe(
         &mut self,
         residual: f64,

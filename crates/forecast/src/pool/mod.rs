@@ -136,10 +136,12 @@ impl Pool {
                     error: row.size(first),
                     level: row.size(first + 1),
                 });
-                let kept = row.as_kept(y);
+                let (kept, lowest) = (row.as_kept(y), row.as_kept(self.settings.bounds.low));
                 let is_hit = |i: usize| {
                     let limit = row.get(columns.quantiles + i);
-                    (!limit.is_nan()).then_some(kept <= limit)
+                    let is_hit = kept <= limit;
+                    // What stands at the lower bound cannot be brought lower by hits.
+                    (!limit.is_nan() && !(is_hit && limit <= lowest)).then_some(is_hit)
                 };
                 band.observe(y - point, units, &self.settings.quantiles, is_hit);
             }
