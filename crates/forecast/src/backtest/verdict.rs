@@ -10,8 +10,7 @@
 //! 3. It **helps only with** another quantile where that one's alarm does so instead; or only with part of the
 //!    overloads, where the 0.9 alarm foresees a fifth or more, is right at least every other time, and still beats the
 //!    plain one by 0.05.
-//! 4. Else it **will not help**: because a plain alarm does as well, because what precedes an overload mostly precedes
-//!    none, or because overloads come without a sign.
+//! 4. Else it **will not help**: because a plain alarm does as well, because no alarm is both early and right, or because overloads come without a sign.
 //!
 //! Without a threshold the error decides: the mean absolute error at the end of the horizon beside the better of
 //! persistence and the seasonal naive forecast. A tenth less helps; 3 % less helps a little; anything else does not.
@@ -127,7 +126,7 @@ fn why_not(best: &AlarmRow, plain: &AlarmRow, overloads: u64) -> String {
         );
     }
     format!(
-        "no alarm is both early and right, as what precedes an overload here mostly precedes none: at best {}",
+        "no alarm is both early and right: at best {}",
         account(best, overloads)
     )
 }
