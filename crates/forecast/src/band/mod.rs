@@ -26,6 +26,8 @@ pub(crate) struct Band {
     /// Mean absolute residual.
     spread: ErrorMean,
     gain: f64,
+    /// The outer quantiles lie on either side of the point.
+    encloses: bool,
     offsets: Vec<f64>,
 }
 
@@ -39,6 +41,8 @@ const SPREAD_KEPT: f32 = 0.99;
 const RESIDUALS_MIN: usize = 20;
 /// How fast a window's weight falls with its loss: `exp(−32 (loss / best − 1))`.
 const SHARPNESS: f64 = 32.0;
+/// Quantiles up to this one, and from its mirror on, are outer ones.
+const OUTER: f64 = 0.1;
 
 impl Band {
     /// For forecasts `steps_ahead`; at least one window.
@@ -48,8 +52,16 @@ impl Band {
             corrections: vec![0.0; quantiles],
             spread: ErrorMean::default(),
             gain: GAIN / (steps_ahead as f64).sqrt().sqrt(),
+            encloses: false,
             offsets: vec![0.0; quantiles],
         }
+    }
+
+    /// Lets the outer quantiles enclose the point: errors of late may all have had one sign, but a band beside its own
+    /// forecast helps nobody.
+    pub(crate) fn enclosing(mut self) -> Self {
+        self.encloses = true;
+        self
     }
 
     pub(crate) fn reset(&mut self) {
@@ -118,6 +130,11 @@ impl Band {
                 _ if !young => measured,
                 q if q < 0.5 => measured.min(normal::quantile(q) * prior),
                 q => measured.max(normal::quantile(q) * prior),
+            };
+            let offset = match q {
+                q if self.encloses && q <= OUTER => offset.min(0.0),
+                q if self.encloses && q >= 1.0 - OUTER => offset.max(0.0),
+                _ => offset,
             };
             below = offset.max(below);
             self.offsets[i] = below;
@@ -193,6 +210,18 @@ mod tests {
             let share = band.offsets()[1] / level(t);
             assert!((0.8..1.1).contains(&share), "{share} of the level {}", level(t));
         }
+    }
+
+    #[test]
+    fn an_enclosing_band_has_the_point_inside_even_when_all_errors_have_one_sign() {
+        let mut band = band(&[Unit::One]).enclosing();
+        (0..100).for_each(|t| band.observe(-5.0 - uniform(t), Units::ONE, &QUANTILES, |_| None));
+        band.refresh(&QUANTILES, Units::ONE, 1.0);
+        let offsets = band.offsets();
+        assert!(
+            offsets[0] < -4.0 && offsets[1] == 0.0 && offsets[2] == 0.0,
+            "{offsets:?}"
+        );
     }
 
     #[test]

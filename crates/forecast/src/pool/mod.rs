@@ -55,7 +55,7 @@ impl Pool {
         let anchors = horizons.anchors();
         let cells = anchors.len() * members.len();
         let columns = Columns::of(members.len(), &settings);
-        let band = |&h| Band::new(settings.windows(h), settings.quantiles.len(), h);
+        let band = |&h| settings.band(h);
         Self {
             first_weighed,
             pending: Pending::new(anchors, columns.count),

@@ -1,7 +1,7 @@
 //! What a pool keeps, and how long it remembers.
 
 use crate::{
-    band::{Unit, Window},
+    band::{Band, Unit, Window},
     horizons::Horizons,
     residuals::Residuals,
 };
@@ -61,7 +61,15 @@ impl Settings {
         }
     }
 
-    pub(crate) fn windows(&self, steps_ahead: usize) -> Vec<Window> {
+    pub(crate) fn band(&self, steps_ahead: usize) -> Band {
+        let band = Band::new(self.windows(steps_ahead), self.quantiles.len(), steps_ahead);
+        match self.profile {
+            Profile::Compact => band,
+            Profile::Thorough => band.enclosing(),
+        }
+    }
+
+    fn windows(&self, steps_ahead: usize) -> Vec<Window> {
         let count = self.quantiles.len();
         match self.profile {
             Profile::Compact => {
