@@ -3,7 +3,7 @@
 //! Recursive least squares on deviations from a slowly moving reference, in units of their own size: so the same
 //! constants hold for a series in bytes and one in shares. Forecasts stay near the range that was seen.
 
-use super::{Forecaster, believable, range::Range, rls::Rls};
+use super::{Forecaster, believable, range::Range, rls::Rls, within};
 
 /// AR(`N`): the next value from the `N` before it. One update costs some `2 N²` multiplications.
 ///
@@ -48,12 +48,13 @@ impl Autoregression<8> {
 
 impl<const N: usize> Autoregression<N> {
     /// `forgetting` in (0.9, 1] is what one step leaves of an observation's weight; the reference and the deviations'
-    /// mean square follow with at least `reference_gain` in (0, 1). Values outside are brought to the nearest.
+    /// mean square follow with at least `reference_gain` in (0, 1). Values outside are brought to the nearest, NaN to the
+    /// lowest.
     pub fn new(name: &'static str, forgetting: f64, reference_gain: f64) -> Self {
         Self {
             name,
-            forgetting: forgetting.clamp(0.9, 1.0),
-            reference_gain: reference_gain.clamp(1e-6, 1.0),
+            forgetting: within(forgetting, 0.9, 1.0),
+            reference_gain: within(reference_gain, 1e-6, 1.0),
             state: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Exponential smoothing with a damped trend.
 
-use super::{Forecaster, believable};
+use super::{Forecaster, believable, within};
 
 /// Damped Holt: a level, and a trend that fades by `damping` each step ahead.
 ///
@@ -35,13 +35,13 @@ impl Holt {
         Self::new("holt_fast", 0.8, 0.3, 0.9)
     }
 
-    /// Gains in 0 to 1, damping in 0 to 0.98; values outside are brought to the nearest.
+    /// Gains in 0 to 1, damping in 0 to 0.98; values outside are brought to the nearest, NaN to 0.
     pub fn new(name: &'static str, level_gain: f64, trend_gain: f64, damping: f64) -> Self {
         Self {
             name,
-            level_gain: level_gain.clamp(0.0, 1.0),
-            trend_gain: trend_gain.clamp(0.0, 1.0),
-            damping: damping.clamp(0.0, 0.98),
+            level_gain: within(level_gain, 0.0, 1.0),
+            trend_gain: within(trend_gain, 0.0, 1.0),
+            damping: within(damping, 0.0, 0.98),
             seen: 0,
             level: None,
             trend: 0.0,

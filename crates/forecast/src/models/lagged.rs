@@ -4,7 +4,7 @@
 //! A few lags near the present and a few near one season ago carry most of it. On differences over a season it is the
 //! seasonal ARIMA that is most often chosen, learned as observations come.
 
-use super::{Forecaster, believable, range::Range, rls::Rls};
+use super::{Forecaster, LAG_MAX, believable, range::Range, rls::Rls, within};
 
 /// The next value, or its difference from the one `difference` steps before, from those at `N` lags.
 ///
@@ -39,7 +39,8 @@ struct Plan<const N: usize> {
 const SIGNAL_SHARE_MIN: f64 = 1e-10;
 
 impl<const N: usize> Lagged<N> {
-    /// `lags` rise and are 1 or more, else they are sorted and brought there; `difference` 0 means the value itself.
+    /// `lags` rise and are 1 to 1,048,576, else they are sorted and brought there; `difference` 0 means the value itself,
+    /// and is at most as much.
     /// `forgetting` and `reference_gain` as in [`Autoregression::new`](super::Autoregression::new).
     pub fn new(
         name: &'static str,
@@ -48,13 +49,13 @@ impl<const N: usize> Lagged<N> {
         forgetting: f64,
         reference_gain: f64,
     ) -> Self {
-        lags.iter_mut().for_each(|lag| *lag = (*lag).max(1));
+        lags.iter_mut().for_each(|lag| *lag = (*lag).clamp(1, LAG_MAX));
         lags.sort_unstable();
         let plan = Plan {
             lags,
-            difference,
-            forgetting: forgetting.clamp(0.9, 1.0),
-            reference_gain: reference_gain.clamp(1e-6, 1.0),
+            difference: difference.min(LAG_MAX),
+            forgetting: within(forgetting, 0.9, 1.0),
+            reference_gain: within(reference_gain, 1e-6, 1.0),
         };
         Self {
             name,

@@ -79,6 +79,14 @@ pub(crate) fn believable(y: Option<f64>) -> Option<f64> {
     y.filter(|y| y.abs() <= BELIEVABLE_MAX)
 }
 
+/// Most steps back that a model is made to look: nineteen years of days, two of minutes.
+const LAG_MAX: usize = 1 << 20;
+
+/// A setting brought into its range; what is no number becomes the lowest, which `clamp` would let through.
+fn within(setting: f64, low: f64, high: f64) -> f64 {
+    setting.max(low).min(high)
+}
+
 /// What [`PredictorOptions::model`](crate::PredictorOptions::model) may be.
 const KINDS: &[&str] = &["auto", "last_value", "holt", "ar", "seasonal"];
 

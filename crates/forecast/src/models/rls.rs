@@ -21,6 +21,7 @@ impl<const N: usize> Rls<N> {
     /// `forgetting` in (0.9, 1]: what one step leaves of an observation's weight. The first input's weight begins at
     /// `first`, the others at 0.
     pub(super) fn new(forgetting: f64, first: f64) -> Self {
+        const { assert!(N > 0, "a regression is on one value at least") };
         let mut weights = [0.0; N];
         weights[0] = first;
         let mut covariance = [[0.0; N]; N];

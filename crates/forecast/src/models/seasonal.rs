@@ -1,6 +1,6 @@
 //! A repeating pattern, and what is on top of it.
 
-use super::{Autoregression, Forecaster, PERIOD_STEPS_MAX};
+use super::{Autoregression, Forecaster, LAG_MAX, PERIOD_STEPS_MAX};
 
 /// One level for each slot of a known period, and an autoregression on the deviation from it.
 ///
@@ -37,11 +37,13 @@ impl Seasonal {
         Self::of(0)
     }
 
-    /// Of one period of `period_steps`, which may be longer than any that is detected on the fly.
+    /// Of one period of `period_steps`, which may be longer than any that is detected on the fly; 0 and over 1,048,576
+    /// is none.
     pub fn with_period(period_steps: usize) -> Self {
+        let levels = if period_steps > LAG_MAX { 0 } else { period_steps };
         Self {
             is_fixed: true,
-            ..Self::of(period_steps)
+            ..Self::of(levels)
         }
     }
 
@@ -138,8 +140,13 @@ impl Forecaster for Seasonal {
             return;
         }
         let mut slot = self.slot;
+        // Looked for once: over a long gap it is far, and the next slot's is this one.
+        let mut level = self.level(slot);
         for y in path {
-            *y += self.level(slot);
+            if !self.levels[slot].is_nan() {
+                level = f64::from(self.levels[slot]);
+            }
+            *y += level;
             slot = if slot + 1 == self.levels.len() {
                 0
             } else {

@@ -1,6 +1,8 @@
 //! What the predictor promises, on series with known properties and on real ones: one behaviour a module.
 
 mod backtest;
+#[cfg(all(feature = "batch", feature = "learned"))]
+mod bad_input;
 mod change;
 mod common;
 mod coverage;
