@@ -4,6 +4,9 @@ use anyhow::Result;
 
 use crate::{root, setup, steps, tidy};
 
+/// A workspace of its own, which `--all` does not reach.
+const FUZZ: &str = "crates/forecast/fuzz/Cargo.toml";
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Install nothing: fail where something is missing.
@@ -16,7 +19,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         steps::step("set-up", setup::for_tests)?;
     }
     steps::step("format", || {
-        steps::run(steps::cargo().args(["fmt", "--all", "--check"]))
+        steps::run(steps::cargo().args(["fmt", "--all", "--check"]))?;
+        steps::run(steps::cargo().args(["fmt", "--manifest-path", FUZZ, "--check"]))
     })?;
     steps::step("tidy", || tidy::run(root()))?;
     if has_cargo_deny() {
