@@ -16,9 +16,9 @@ use std::{
 
 use foreshift_forecast::{
     Forecaster, Signal,
-    learned::{LoadError, Lstm, Onnx, OnnxError, OnnxOptions, Scaling},
+    learned::{self, Model, Scaling},
 };
-use foreshift_wire::{Config, ForecastConfig, ModelScaling, ModelSignal, Pool};
+use foreshift_wire::{Config, ForecastConfig, ModelScaling, ModelSignal, Pool, PoolForecast};
 
 use crate::Error;
 
@@ -34,18 +34,9 @@ pub enum ModelError {
         /// What the system said.
         source: io::Error,
     },
-    /// Its name ends in neither `.onnx` nor `.safetensors`.
-    #[error("{} is neither an .onnx nor a .safetensors file", path.display())]
-    Kind {
-        /// As configured.
-        path: PathBuf,
-    },
-    /// It is no network of ours.
+    /// It is no model, or none for these signals.
     #[error(transparent)]
-    Lstm(#[from] LoadError),
-    /// It is no ONNX model that keeps the contract.
-    #[error(transparent)]
-    Onnx(#[from] OnnxError),
+    Unusable(learned::ModelError),
     /// It does not look as far ahead as the forecasts do.
     #[error(
         "the model tells {found} steps ahead, prediction_horizon is {needed} of check_interval; train it for as many"
@@ -66,14 +57,17 @@ pub enum ModelError {
         /// Milliseconds that it would be used with.
         needed_ms: u64,
     },
-    /// It was trained with more or fewer signals than are named.
-    #[error("the model was trained with {found} signals beside the score, {named} are named in `signals`")]
-    Signals {
-        /// Signals that it was trained with.
-        found: usize,
-        /// Signals that are named.
-        named: usize,
-    },
+}
+
+/// In the words of the configuration.
+impl From<learned::ModelError> for ModelError {
+    fn from(error: learned::ModelError) -> Self {
+        match error {
+            learned::ModelError::Horizon { found, needed } => Self::Horizon { found, needed },
+            learned::ModelError::Step { found_ms, needed_ms } => Self::Step { found_ms, needed_ms },
+            error => Self::Unusable(error),
+        }
+    }
 }
 
 /// Reads every pool's model, as the start would.
@@ -92,11 +86,6 @@ pub(crate) struct Learned {
     /// Rounds in a row that it took too long in.
     slow_rounds: u32,
     is_told: bool,
-}
-
-enum Model {
-    Lstm(Lstm, Vec<usize>),
-    Onnx(Onnx),
 }
 
 #[derive(Default)]
@@ -123,12 +112,8 @@ impl Learned {
             path: path.clone(),
             source,
         })?;
-        let signals: Vec<usize> = pool.forecast.signals.iter().copied().map(index_of).collect();
-        let model = match extension(path) {
-            "safetensors" => Model::Lstm(lstm(&bytes, step as u64, steps, signals.len())?, signals),
-            "onnx" => Model::Onnx(onnx(&bytes, steps, signals, pool.forecast.scaling)?),
-            _ => return Err(ModelError::Kind { path: path.clone() }),
-        };
+        let model = model(path, &bytes, &pool.forecast)?;
+        model.check(step as u64, steps)?;
         Ok(Some(Self {
             model,
             health: Arc::default(),
@@ -139,12 +124,8 @@ impl Learned {
 
     /// The model for one more node.
     pub(crate) fn forecaster(&self) -> Box<dyn Forecaster> {
-        let inner: Box<dyn Forecaster> = match &self.model {
-            Model::Lstm(lstm, signals) => Box::new(lstm.forecaster(signals)),
-            Model::Onnx(onnx) => Box::new(onnx.forecaster()),
-        };
         Box::new(Watched {
-            inner,
+            inner: self.model.forecaster(),
             health: self.health.clone(),
         })
     }
@@ -164,48 +145,13 @@ impl Learned {
     }
 }
 
-fn extension(path: &Path) -> &str {
-    path.extension()
-        .and_then(|extension| extension.to_str())
-        .unwrap_or_default()
-}
-
-fn lstm(bytes: &[u8], step_ms: u64, steps: usize, named: usize) -> Result<Lstm, ModelError> {
-    let lstm = Lstm::from_bytes(bytes)?;
-    let header = lstm.header();
-    if let Some(found_ms) = header.step_ms.filter(|found| *found != step_ms) {
-        return Err(ModelError::Step {
-            found_ms,
-            needed_ms: step_ms,
-        });
-    }
-    if header.horizon < steps {
-        return Err(ModelError::Horizon {
-            found: header.horizon,
-            needed: steps,
-        });
-    }
-    if header.signals != named {
-        return Err(ModelError::Signals {
-            found: header.signals,
-            named,
-        });
-    }
-    Ok(lstm)
-}
-
-fn onnx(bytes: &[u8], steps: usize, signals: Vec<usize>, scaling: ModelScaling) -> Result<Onnx, ModelError> {
-    let scaling = match scaling {
+fn model(path: &Path, bytes: &[u8], forecast: &PoolForecast) -> Result<Model, learned::ModelError> {
+    let scaling = match forecast.scaling {
         ModelScaling::Window => Scaling::Window,
         ModelScaling::None => Scaling::None,
     };
-    let options = OnnxOptions {
-        scaling,
-        signals,
-        horizon: steps,
-        ..OnnxOptions::default()
-    };
-    Ok(Onnx::from_bytes(bytes, options)?)
+    let signals = forecast.signals.iter().copied().map(index_of).collect();
+    Model::from_file(&path.to_string_lossy(), bytes, signals, scaling)
 }
 
 /// Where a signal stands in what predictors hand on.
@@ -316,9 +262,8 @@ mod tests {
 
     fn learned(health: &Arc<Health>) -> Learned {
         let bytes = include_bytes!("../../forecast/tests/fixtures/onnx/mlp.onnx");
-        let onnx = onnx(bytes, 3, Vec::new(), ModelScaling::Window).unwrap();
         Learned {
-            model: Model::Onnx(onnx),
+            model: Model::from_file("mlp.onnx", bytes, Vec::new(), Scaling::Window).unwrap(),
             health: health.clone(),
             slow_rounds: 0,
             is_told: false,

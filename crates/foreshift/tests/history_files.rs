@@ -1,31 +1,13 @@
 //! `backtest` and `forecast FILE` as users start them: what is printed, what is drawn, and which exit code what has.
 
-use std::{
-    fs,
-    io::Write,
-    path::PathBuf,
-    process::{Command, Output, Stdio},
-};
+use std::{fs, path::PathBuf};
 
 use serde_json::Value;
 
-/// Runs it in a folder of its own, with `text` on standard input.
-fn run(arguments: &[&str], text: &str) -> Output {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_foreshift"))
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // A command that is refused does not read it.
-    let _ = child.stdin.take().unwrap().write_all(text.as_bytes());
-    child.wait_with_output().unwrap()
-}
+#[path = "common/command.rs"]
+mod command;
 
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap()
-}
+use command::{run, text};
 
 /// A day and a half of minutes with a surge of four minutes every half hour.
 fn surges() -> String {

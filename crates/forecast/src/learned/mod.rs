@@ -4,6 +4,7 @@
 //! the shell's; bytes come in, and bytes go out.
 
 mod lstm;
+mod model;
 mod onnx;
 mod recent;
 
@@ -11,4 +12,5 @@ pub use lstm::{
     Executor, Header, InTurn, Job, LoadError, Lstm, LstmFitted, LstmForecaster, Progress, TrainError,
     TrainOptions, TrainSeries,
 };
+pub use model::{Model, ModelError};
 pub use onnx::{Fault, Onnx, OnnxError, OnnxFitted, OnnxForecaster, OnnxOptions, Scaling};

@@ -273,6 +273,12 @@ impl Pool {
         places.map(|(model, i)| (model.name(), self.weights[i], self.standings[i].loss(ERRORS_MIN)))
     }
 
+    /// By member, why it was dropped.
+    pub(crate) fn faults(&self) -> impl Iterator<Item = (usize, &str)> {
+        let members = self.members.iter().enumerate();
+        members.filter_map(|(m, model)| Some((m, model.fault()?)))
+    }
+
     pub(crate) fn set_bounds(&mut self, bounds: Bounds) {
         self.settings.bounds = bounds;
     }

@@ -40,7 +40,7 @@ pub(super) fn of(pool: &Pool, slots: &Slots, unit: &UnitOfSeries) -> Choice {
             refusal: None,
         })
         .collect();
-    for (member, reason) in slots.refusals() {
+    for (member, reason) in slots.refusals().chain(pool.faults()) {
         models[member].refusal = Some(reason.to_owned());
     }
     let persistence = models[0].loss;

@@ -70,6 +70,35 @@ pub(crate) fn show(length: Duration) -> String {
     }
 }
 
+/// Steps, or a time that is so many of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Span {
+    Steps(usize),
+    Time(Duration),
+}
+
+/// A number alone is steps.
+pub(crate) fn span(text: &str) -> Result<Span, String> {
+    match text.parse() {
+        Ok(steps) => Ok(Span::Steps(steps)),
+        Err(_) => parse(text)
+            .map(Span::Time)
+            .map_err(|error| format!("{error}, or as a number of steps")),
+    }
+}
+
+impl Span {
+    /// In steps, rounded up.
+    pub(crate) fn steps(self, step: Duration) -> usize {
+        match self {
+            Self::Steps(steps) => steps,
+            Self::Time(time) => {
+                usize::try_from(time.as_millis().div_ceil(step.as_millis().max(1))).unwrap_or(usize::MAX)
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use foreshift_forecast::backtest::{Alarm, AlarmRow, Answer, EarlyWarning, HorizonScores, Report, Scores};
 use serde::Serialize;
 
-use crate::history::History;
+use crate::{forecaster::Brought, history::History};
 
 #[derive(Debug, Serialize)]
 pub(super) struct Shown<'a> {
@@ -22,6 +22,8 @@ pub(super) struct Shown<'a> {
     persistence: ShownScores<'a>,
     seasonal_naive: Option<Seasonal<'a>>,
     models: Vec<Model<'a>>,
+    /// Where a model from a file was given.
+    model_file: Option<&'a Brought>,
     early_warning: Option<Warning>,
     verdict: ShownVerdict<'a>,
     seconds: f64,
@@ -102,7 +104,12 @@ struct ShownVerdict<'a> {
 }
 
 impl<'a> Shown<'a> {
-    pub(super) fn of(history: &'a History, report: &'a Report, took: Duration) -> Self {
+    pub(super) fn of(
+        history: &'a History,
+        report: &'a Report,
+        brought: Option<&'a Brought>,
+        took: Duration,
+    ) -> Self {
         let scores = |scores: &'a Scores| ShownScores::of(scores, report);
         let seasonal = report.seasonal_naive.as_ref();
         Self {
@@ -127,6 +134,7 @@ impl<'a> Shown<'a> {
                     origins: *origins,
                 })
                 .collect(),
+            model_file: brought,
             early_warning: report.early_warning.as_ref().map(Warning::of),
             verdict: ShownVerdict {
                 answer: answer(report.verdict.answer),

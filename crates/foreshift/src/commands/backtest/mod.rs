@@ -14,8 +14,11 @@ use foreshift_forecast::{
 };
 
 use crate::{
-    forecaster,
-    history::{self, History, Source, duration},
+    forecaster::{self, Ahead, Brought},
+    history::{
+        self, History, Source,
+        duration::{self, Span, span},
+    },
     output::Output,
     progress::Progress,
     usage::usage,
@@ -41,56 +44,17 @@ pub(crate) struct Backtest {
     json: bool,
 }
 
-/// How far ahead, and by which model.
-#[derive(Debug, Clone, Args)]
-pub(crate) struct Ahead {
-    /// How far ahead: steps, or a time such as 15min
-    #[arg(long, value_name = "STEPS|TIME", default_value = "20", value_parser = span)]
-    pub(crate) horizon: Span,
-    /// The model; auto chooses by what happened
-    #[arg(long, default_value = "auto")]
-    pub(crate) model: String,
-}
-
-/// Steps, or a time that is so many of them.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Span {
-    Steps(usize),
-    Time(Duration),
-}
-
-fn span(text: &str) -> Result<Span, String> {
-    match text.parse() {
-        Ok(steps) => Ok(Span::Steps(steps)),
-        Err(_) => duration::parse(text)
-            .map(Span::Time)
-            .map_err(|error| format!("{error}, or as a number of steps")),
-    }
-}
-
-impl Span {
-    /// In steps, rounded up.
-    pub(crate) fn steps(self, step: Duration) -> usize {
-        match self {
-            Self::Steps(steps) => steps,
-            Self::Time(time) => {
-                usize::try_from(time.as_millis().div_ceil(step.as_millis().max(1))).unwrap_or(usize::MAX)
-            }
-        }
-    }
-}
-
 pub(super) fn backtest(out: &Output, args: &Backtest) -> Result<()> {
     let history = history::read(&args.source)?;
     let mut track = None;
-    let (report, took) = run(args, &history.series, &mut track)?;
+    let (report, brought, took) = run(args, &history.series, &mut track)?;
     if let (Some(file), Some(track)) = (&args.plot, &track) {
         plot::write(file, &history.series, track, &labels(&history, &report))?;
     }
     if args.json {
-        return out.json(&json::Shown::of(&history, &report, took));
+        return out.json(&json::Shown::of(&history, &report, brought.as_ref(), took));
     }
-    table::print(out, &history, &report, took)
+    table::print(out, &history, &report, brought.as_ref(), took)
 }
 
 fn labels(history: &History, report: &Report) -> plot::Labels {
@@ -104,21 +68,25 @@ fn labels(history: &History, report: &Report) -> plot::Labels {
 }
 
 /// Back-tests; fills `track` where a plot is wanted.
-fn run(args: &Backtest, series: &Series, track: &mut Option<plot::Track>) -> Result<(Report, Duration)> {
+fn run(
+    args: &Backtest,
+    series: &Series,
+    track: &mut Option<plot::Track>,
+) -> Result<(Report, Option<Brought>, Duration)> {
     let step = series.step();
+    let mut forecaster = forecaster::build(&args.ahead, step)?;
     let options = Options {
         threshold: args.threshold,
         warm_up: args.warm_up.map(|span| span.steps(step)),
         periods: calendar_periods(step),
-        ..Options::new(args.ahead.horizon.steps(step))
+        ..Options::new(forecaster.horizon())
     };
-    let mut forecaster = forecaster::build(&args.ahead.model, options.horizon)?;
     *track = args
         .plot
         .as_ref()
         .map(|_| plot::Track::new(series.len(), options.horizon, args.threshold));
     let mut progress = Progress::new("back-testing", series.len() as u64);
-    let report = backtest::run(series, forecaster.as_mut(), &options, |step| {
+    let report = backtest::run(series, &mut forecaster, &options, |step| {
         progress.at(step.index as u64);
         if let Some(track) = track {
             track.add(step);
@@ -129,7 +97,8 @@ fn run(args: &Backtest, series: &Series, track: &mut Option<plot::Track>) -> Res
         backtest::Error::Threshold { .. } | backtest::Error::Horizon { .. } => usage(error.to_string()),
         error => error.into(),
     });
-    Ok((report.context("this history cannot be back-tested")?, took))
+    let report = report.context("this history cannot be back-tested")?;
+    Ok((report, forecaster.brought(), took))
 }
 
 /// Where in the horizon the table looks: its first, middle and last step, without repetition.

@@ -12,12 +12,22 @@ use jiff::Timestamp;
 
 use super::looked_at;
 use crate::{
+    forecaster::Brought,
     history::{History, duration::show},
     output::{Output, Rows},
 };
 
-pub(super) fn print(out: &Output, history: &History, report: &Report, took: Duration) -> Result<()> {
+pub(super) fn print(
+    out: &Output,
+    history: &History,
+    report: &Report,
+    brought: Option<&Brought>,
+    took: Duration,
+) -> Result<()> {
     out.line(heading(history, report, took))?;
+    if let Some(brought) = brought {
+        out.line(brought.shown())?;
+    }
     for note in &history.notes {
         out.line(format!("Note: {note}"))?;
     }

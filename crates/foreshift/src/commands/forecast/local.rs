@@ -6,8 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    commands::backtest::Ahead,
-    forecaster,
+    forecaster::{self, Ahead, Brought},
     history::{self, History, Source, duration::show},
     output::{Output, Rows},
     progress::Progress,
@@ -23,9 +22,11 @@ struct Shown<'a> {
     /// The instant of the first element of the paths, in Unix milliseconds; absent where the file has no times.
     start_ms: Option<i64>,
     model: &'a str,
-    reason: Option<String>,
+    reason: Option<&'a str>,
     point: &'a [f64],
     quantiles: Vec<Path<'a>>,
+    /// Where a model from a file was given.
+    model_file: Option<&'a Brought>,
     notes: &'a [String],
 }
 
@@ -38,7 +39,7 @@ struct Path<'a> {
 pub(super) fn forecast(out: &Output, source: &Source, ahead: &Ahead, json: bool) -> Result<()> {
     let history = history::read(source)?;
     let series = &history.series;
-    let mut forecaster = forecaster::build(&ahead.model, ahead.horizon.steps(series.step()))?;
+    let mut forecaster = forecaster::build(ahead, series.step())?;
     let mut progress = Progress::new("forecasting", series.len() as u64);
     for (index, y) in series.iter().enumerate() {
         forecaster.observe(y);
@@ -51,28 +52,41 @@ pub(super) fn forecast(out: &Output, source: &Source, ahead: &Ahead, json: bool)
             history.name
         );
     };
+    let told = Told {
+        model: forecaster.model().to_owned(),
+        reason: forecaster.reason(),
+        brought: forecaster.brought(),
+    };
     if json {
-        return out.json(&shown(&history, forecaster.as_ref(), &prediction));
+        return out.json(&shown(&history, &told, &prediction));
     }
-    print(out, &history, forecaster.as_ref(), &prediction)
+    print(out, &history, &told, &prediction)
 }
 
-fn shown<'a>(history: &'a History, forecaster: &'a dyn Stepwise, prediction: &'a Prediction) -> Shown<'a> {
+/// What the forecaster tells of itself.
+struct Told {
+    model: String,
+    reason: Option<String>,
+    brought: Option<Brought>,
+}
+
+fn shown<'a>(history: &'a History, told: &'a Told, prediction: &'a Prediction) -> Shown<'a> {
     let series = &history.series;
     let paths = prediction.quantiles().iter();
     Shown {
         series: &history.name,
         step_ms: series.step().as_millis() as u64,
         start_ms: history.has_times.then(|| series.at_ms(series.len())),
-        model: forecaster.model(),
-        reason: forecaster.reason(),
+        model: &told.model,
+        reason: told.reason.as_deref(),
         point: prediction.point(),
         quantiles: paths.map(|(q, path)| Path { q: *q, path }).collect(),
+        model_file: told.brought.as_ref(),
         notes: &history.notes,
     }
 }
 
-fn print(out: &Output, history: &History, forecaster: &dyn Stepwise, prediction: &Prediction) -> Result<()> {
+fn print(out: &Output, history: &History, told: &Told, prediction: &Prediction) -> Result<()> {
     let series = &history.series;
     out.line(format!(
         "{}: {} steps of {}",
@@ -83,10 +97,11 @@ fn print(out: &Output, history: &History, forecaster: &dyn Stepwise, prediction:
     for note in &history.notes {
         out.line(format!("Note: {note}"))?;
     }
-    let reason = forecaster
-        .reason()
-        .map_or(String::new(), |reason| format!(": {reason}"));
-    out.line(format!("Model: {}{reason}", forecaster.model()))?;
+    let reason = told.reason.iter().map(|reason| format!(": {reason}"));
+    out.line(format!("Model: {}{}", told.model, reason.collect::<String>()))?;
+    if let Some(brought) = &told.brought {
+        out.line(brought.shown())?;
+    }
     let quantiles = prediction.quantiles();
     let names = quantiles.iter().map(|(q, _)| format!(">q {q}"));
     let columns: Vec<String> = ["time".to_owned(), ">ahead".into(), ">point".into()]

@@ -8,9 +8,9 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use foreshift_wire::NodeId;
 
-use super::backtest::Ahead;
 use crate::{
     args::{OfPool, Remote},
+    forecaster::Ahead,
     history::Source,
     output::Output,
     usage::usage,
