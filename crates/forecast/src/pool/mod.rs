@@ -141,7 +141,8 @@ impl Pool {
                     let limit = row.get(columns.quantiles + i);
                     let is_hit = kept <= limit;
                     // What stands at the lower bound cannot be brought lower by hits.
-                    (!limit.is_nan() && !(is_hit && limit <= lowest)).then_some(is_hit)
+                    let is_held = is_hit && limit <= lowest;
+                    (!limit.is_nan() && !is_held).then_some(is_hit)
                 };
                 band.observe(y - point, units, &self.settings.quantiles, is_hit);
             }
