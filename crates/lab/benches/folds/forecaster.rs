@@ -72,11 +72,11 @@ pub(crate) fn forecast(kind: &Kind, train: &[f64], fold: &Fold) -> Result<Foreca
             let mut selector = selector(model, fold.h, fold.m, train.len())?;
             train.iter().for_each(|&y| selector.observe(Some(y)));
             selector.refit();
-            Forecast::from(selector.predict().context("too few values")?)
+            Forecast::from(&selector.predict().context("too few values")?)
         }
         Kind::Fit(model) => {
             let fitted = fit(model, fold.m, train.len()).fit(train)?;
-            Forecast::from(fitted.predict(fold.h, &[0.05, 0.95]))
+            Forecast::from(&fitted.predict(fold.h, &[0.05, 0.95]))
         }
     }
 }
@@ -104,13 +104,13 @@ fn fit(model: &str, m: usize, values: usize) -> Box<dyn Fit> {
         ("arima", Some(m)) if m <= ARIMA_PERIOD_MAX => Box::new(Arima::auto_seasonal(m)),
         ("arima", _) => Box::new(Arima::auto()),
         ("croston", _) => Box::new(Croston::default()),
-        ("tsb", _) => Box::new(Tsb::default()),
+        ("tsb", _) => Box::new(Tsb),
         _ => Box::new(Naive),
     }
 }
 
 impl Forecast {
-    fn from(prediction: Prediction) -> Result<Self> {
+    fn from(prediction: &Prediction) -> Result<Self> {
         let path = |q: f64| {
             let path = prediction.quantile(q).map(<[f64]>::to_vec);
             path.with_context(|| format!("no path for quantile {q}"))
