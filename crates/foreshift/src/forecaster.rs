@@ -197,9 +197,12 @@ impl Stepwise for Chooser {
 }
 
 impl Brought {
-    /// On one line.
+    /// On one line, without the file's folder.
     pub(crate) fn shown(&self) -> String {
-        let Self { file, model, .. } = self;
+        let file = Path::new(&self.file)
+            .file_name()
+            .map(|name| name.to_string_lossy());
+        let (file, model) = (file.unwrap_or_default(), &self.model);
         if let Some(fault) = &self.fault {
             return format!("{model} of {file} was dropped: {fault}");
         }

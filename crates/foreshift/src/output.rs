@@ -126,6 +126,22 @@ fn visible(text: &str) -> usize {
     text.chars().filter(shown).count()
 }
 
+/// `text` in lines of at most `width` characters, where its words allow; those after the first are set in by two.
+pub(crate) fn wrapped(text: &str, width: usize) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.len() - 1;
+        let is_first = lines[line].trim_start().is_empty();
+        if !is_first && visible(&lines[line]) + 1 + visible(word) > width {
+            lines.push(format!("  {word}"));
+        } else {
+            let space = if is_first { "" } else { " " };
+            lines[line].push_str(&format!("{space}{word}"));
+        }
+    }
+    lines.join("\n")
+}
+
 /// A number with one digit, or a dash for what was not measured.
 pub(crate) fn number(value: Option<f64>) -> String {
     value.map_or_else(|| "-".into(), |value| format!("{value:.1}"))
@@ -166,6 +182,19 @@ mod tests {
             plain,
             "NODE        LOAD  WHY\na          100.5\nlong-name    7.0  é"
         );
+    }
+
+    #[test]
+    fn a_long_line_is_broken_between_words() {
+        for (text, shown) in [
+            ("", ""),
+            ("one two", "one two"),
+            ("one two three four", "one two\n  three\n  four"),
+            ("inseparable one", "inseparable\n  one"),
+            ("\x1b[31mone\x1b[0m two", "\x1b[31mone\x1b[0m two"),
+        ] {
+            assert_eq!(wrapped(text, 8), shown);
+        }
     }
 
     #[test]

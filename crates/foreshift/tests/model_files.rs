@@ -39,10 +39,12 @@ fn a_model_from_a_file_is_weighed_beside_the_others_and_told_of() {
     let folder = tempfile::tempdir().unwrap();
     let net = network(folder.path());
     for (file, kind, horizon) in [(net, "lstm", 3), (format!("{ONNX}mlp.onnx"), "onnx", 0)] {
+        let name = Path::new(&file).file_name().unwrap().to_str().unwrap();
+        let told = format!("{kind} of {name}: weight ");
         let output = run(&["backtest", "-", "--model", &file], &jumps(600));
         assert!(output.status.success(), "{}", text(&output.stderr));
         let shown = text(&output.stdout);
-        assert!(shown.contains(&format!("{kind} of {file}: weight ")), "{shown}");
+        assert!(shown.contains(&told), "{shown}");
         let output = run(&["backtest", "-", "--model", &file, "--json"], &jumps(600));
         let report: Value = serde_json::from_slice(&output.stdout).unwrap();
         let fared = &report["model_file"];
@@ -59,7 +61,7 @@ fn a_model_from_a_file_is_weighed_beside_the_others_and_told_of() {
         assert!(horizon == 0 || report["horizon_steps"] == horizon, "{report}");
         let output = run(&["forecast", "-", "--model", &file], &jumps(600));
         let shown = text(&output.stdout);
-        assert!(shown.contains(&format!("{kind} of {file}: weight ")), "{shown}");
+        assert!(shown.contains(&told), "{shown}");
     }
 }
 

@@ -1,4 +1,6 @@
-//! The report on one screen.
+//! The report on one screen of 24 lines and 100 columns: the answer first, and only the figures that it rests on.
+//!
+//! The rest is for `--json`. A path or notes of more than usual length take more lines: they are not cut.
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use super::looked_at;
 use crate::{
     forecaster::Brought,
     history::{History, duration::show},
-    output::{Output, Rows},
+    output::{Output, Rows, wrapped},
 };
 
 pub(super) fn print(
@@ -24,22 +26,28 @@ pub(super) fn print(
     brought: Option<&Brought>,
     took: Duration,
 ) -> Result<()> {
+    out.line(verdict(out, report))?;
+    out.line("")?;
     out.line(heading(history, report, took))?;
     if let Some(brought) = brought {
-        out.line(brought.shown())?;
+        out.line(wrapped(&brought.shown(), WIDTH))?;
     }
     for note in &history.notes {
-        out.line(format!("Note: {note}"))?;
+        out.line(wrapped(&format!("Note: {note}"), WIDTH))?;
     }
     out.line("")?;
     out.line(scores(report))?;
-    out.line("")?;
     if let Some(warning) = &report.early_warning {
-        out.line(alarms(warning, report))?;
         out.line("")?;
+        out.line(alarms(warning, report))?;
     }
-    out.line(verdict(out, report))
+    Ok(())
 }
+
+const WIDTH: usize = 100;
+const VERDICT_LINES: usize = 2;
+/// Models of a smaller share of the origins are not named.
+const SHARE_MIN: f64 = 0.01;
 
 fn heading(history: &History, report: &Report, took: Duration) -> String {
     let series = &history.series;
@@ -53,23 +61,22 @@ fn heading(history: &History, report: &Report, took: Duration) -> String {
     } else {
         String::new()
     };
-    let models: Vec<String> = report
+    let least = SHARE_MIN * report.origins as f64;
+    let named = report
         .models
         .iter()
-        .take(3)
-        .map(|model| of_origins(model, report))
-        .collect();
-    format!(
-        "{}\n{} steps of {}{when}{missing}\nForecast {} ahead from {} steps, the first {} left to learn from, in {:.1} s\nby {}",
-        history.name,
-        report.steps,
-        show(report.step),
-        length(report, report.horizon),
+        .filter(|(_, origins)| *origins as f64 >= least);
+    let models: Vec<String> = named.take(3).map(|model| of_origins(model, report)).collect();
+    let forecasts = format!(
+        "{} forecasts {} ahead in {:.1} s, {} steps only learned from, by {}",
         report.origins,
-        report.warm_up,
+        length(report, report.horizon),
         took.as_secs_f64(),
+        report.warm_up,
         models.join(", ")
-    )
+    );
+    let steps = format!("{} steps of {}{when}{missing}", report.steps, show(report.step));
+    format!("{}\n{steps}\n{}", history.name, wrapped(&forecasts, WIDTH))
 }
 
 fn of_origins((name, origins): &(String, u64), report: &Report) -> String {
@@ -125,13 +132,9 @@ fn scores(report: &Report) -> String {
     line("weighted quantile loss", None, &|score| {
         Some(format!("{:.4}", score.weighted_quantile_loss?))
     });
-    line("Winkler score, 90 %", None, &|score| {
-        Some(figures(score.winkler?))
+    line("in the 90 % band", None, &|score| {
+        Some(percent(score.band_coverage?))
     });
-    for (i, step) in looked_at(report.horizon).into_iter().enumerate() {
-        let name = if i == 0 { "in the 90 % band" } else { "" };
-        line(name, Some(step), &|score| Some(percent(score.band_coverage?)));
-    }
     let q90 = report.quantiles.iter().position(|q| (q - 0.9).abs() < 1e-9);
     line("under the 0.9 path", None, &|score| {
         Some(percent(*score.coverage.get(q90?)?))
@@ -163,34 +166,37 @@ fn alarms(warning: &EarlyWarning, report: &Report) -> String {
         ">false alarms",
         ">on",
     ]);
-    let best = warning.best_present();
-    let shown = [
-        ("the 0.9 path above".to_owned(), warning.predicted(0.9)),
-        ("the load above".to_owned(), warning.present(1.0)),
-        ("the load above 90 %".to_owned(), warning.present(0.9)),
-        (
-            best.map_or(String::new(), |row| format!("the load above {} *", level(row))),
-            best,
-        ),
-    ];
-    for (name, row) in shown {
-        if let Some(row) = row {
-            rows.add(alarm(name, row, report));
-        }
+    for (name, row) in shown_alarms(warning) {
+        rows.add(alarm(name, row, report));
     }
     let rest = length(report, warning.rest_steps);
     format!(
-        "{} overloads: above {}, until at or under it for {rest}\n{}\n* the best plain alarm in hindsight",
+        "{} overloads: above {}, until at or under it for {rest}\n{}",
         warning.overloads,
         figures(warning.threshold),
         rows.text()
     )
 }
 
+/// Those that plans use, and of either kind the one that did best.
+fn shown_alarms(warning: &EarlyWarning) -> Vec<(String, &AlarmRow)> {
+    let usual = [warning.predicted(0.9), warning.present(0.9)];
+    let best = [warning.best_predicted(), warning.best_present()];
+    let mut shown = Vec::new();
+    for (usual, best) in usual.into_iter().zip(best) {
+        let is_usual_best = usual == best;
+        for (row, is_best) in [(usual, is_usual_best), (best.filter(|_| !is_usual_best), true)] {
+            let mark = if is_best { ", best in hindsight" } else { "" };
+            shown.extend(row.map(|row| (format!("{} above{mark}", level(row)), row)));
+        }
+    }
+    shown
+}
+
 fn level(row: &AlarmRow) -> String {
     match row.alarm {
-        Alarm::Present { share } => format!("{:.0} %", share * 100.0),
-        Alarm::Predicted { quantile } => quantile.to_string(),
+        Alarm::Present { share } => format!("load {:.0} %", share * 100.0),
+        Alarm::Predicted { quantile } => format!("{quantile} path"),
     }
 }
 
@@ -218,7 +224,15 @@ fn verdict(out: &Output, report: &Report) -> String {
             "This history does not tell whether prediction helps",
         ),
     };
-    let reasons = report.verdict.reasons.iter().map(|reason| format!("- {reason}"));
-    let lines = std::iter::once(format!("{}:", out.paint(colour, text))).chain(reasons);
-    lines.collect::<Vec<_>>().join("\n")
+    let text = out.paint(colour, text);
+    let reasons = &report.verdict.reasons;
+    let shown = |count: usize| wrapped(&format!("{text}: {}", reasons[..count].join("; ")), WIDTH);
+    // The other reasons are read off the table of alarms, where there is one.
+    let lines_max = report
+        .early_warning
+        .as_ref()
+        .map_or(usize::MAX, |_| VERDICT_LINES);
+    let fitting = (1..=reasons.len()).rev().map(shown);
+    let mut fitting = fitting.skip_while(|text| text.lines().count() > lines_max);
+    fitting.next().unwrap_or_else(|| shown(reasons.len().min(1)))
 }
