@@ -2,8 +2,8 @@
 
 use std::io::Read;
 
-use anyhow::{Context, Result, bail};
-use csv::{ReaderBuilder, StringRecord};
+use anyhow::{Context, Result, anyhow, bail};
+use csv::{ErrorKind, Position, ReaderBuilder, StringRecord};
 
 /// Rows of cells.
 #[derive(Debug)]
@@ -11,8 +11,8 @@ pub(super) struct Table {
     /// Names of the columns; numbers from 1 where the file has none.
     pub(super) header: Vec<String>,
     pub(super) rows: Vec<StringRecord>,
-    /// The line of the first row.
-    first_line: usize,
+    /// The line of each row, which blank lines and line ends of two characters make other than its number.
+    lines: Vec<u64>,
 }
 
 /// Largest file that is read, in bytes.
@@ -33,6 +33,7 @@ impl Table {
             .from_reader(bytes.as_slice())
             .into_records()
             .collect::<Result<Vec<StringRecord>, _>>()
+            .map_err(|error| told(&error, &bytes))
             .context("is no CSV file")?;
         let Some(first) = rows.first() else {
             bail!("is empty");
@@ -45,24 +46,50 @@ impl Table {
         if rows.is_empty() {
             bail!("has a header and no rows");
         }
+        let line = |row: &StringRecord| row.position().map_or(0, |position| line(position, &bytes));
         Ok(Self {
+            lines: rows.iter().map(line).collect(),
             header,
             rows,
-            first_line: 1 + usize::from(has_header),
         })
     }
 
     /// The cells of a column, from the top.
     pub(super) fn column(&self, index: usize) -> impl Iterator<Item = &str> + Clone {
-        self.rows
-            .iter()
-            .map(move |row| row.get(index).unwrap_or_default())
+        (0..self.rows.len()).map(move |row| self.cell(row, index))
+    }
+
+    /// Empty where there is none.
+    pub(super) fn cell(&self, row: usize, column: usize) -> &str {
+        let row = self.rows.get(row);
+        row.and_then(|row| row.get(column)).unwrap_or_default()
     }
 
     /// The line of a row in the file, for errors.
     pub(super) fn line(&self, row: usize) -> u64 {
-        let position = self.rows.get(row).and_then(StringRecord::position);
-        position.map_or((self.first_line + row) as u64, csv::Position::line)
+        self.lines.get(row).copied().unwrap_or_default()
+    }
+}
+
+/// The line that a record at `position` begins on: the reader notes where the record before it ended.
+fn line(position: &Position, bytes: &[u8]) -> u64 {
+    let start = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let skipped = bytes.get(start..).unwrap_or_default().iter();
+    let ends = skipped.take_while(|b| matches!(b, b'\n' | b'\r'));
+    position.line() + ends.filter(|b| **b == b'\n').count() as u64
+}
+
+/// What the reader says, with the line as an editor shows it.
+fn told(error: &csv::Error, bytes: &[u8]) -> anyhow::Error {
+    let line = error.position().map_or(0, |position| line(position, bytes));
+    match error.kind() {
+        ErrorKind::UnequalLengths {
+            expected_len, len, ..
+        } => {
+            anyhow!("line {line}: {len} cells, and {expected_len} in the first line")
+        }
+        ErrorKind::Utf8 { .. } => anyhow!("line {line}: is not UTF-8"),
+        _ => anyhow!("{error}"),
     }
 }
 
@@ -119,7 +146,30 @@ mod tests {
 
     #[test]
     fn rows_know_their_lines() {
-        let table = Table::read("a,b\n1,2\n3,4\n".as_bytes()).unwrap();
-        assert_eq!((table.line(0), table.line(1)), (2, 3));
+        for (text, lines) in [
+            ("a,b\n1,2\n3,4\n", [2, 3]),
+            ("a,b\r\n1,2\r\n3,4\r\n", [2, 3]),
+            ("\n\na,b\n\n1,2\n\n\n3,4", [5, 8]),
+            ("\r\na,b\r\n\r\n1,2\r\n3,4\r\n", [4, 5]),
+            ("1,2\n\n3,4\n", [1, 3]),
+            ("a,b\n\"1\n\",2\n3,4\n", [2, 4]),
+        ] {
+            let table = Table::read(text.as_bytes()).unwrap();
+            assert_eq!([table.line(0), table.line(1)], lines, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_too_short_or_no_text_is_told_with_its_line() {
+        for (bytes, reason) in [
+            (
+                &b"a,b\n\n1,2\n\n3\n"[..],
+                "line 5: 1 cells, and 2 in the first line",
+            ),
+            (b"a,b\r\n1,\xff\r\n", "line 2: is not UTF-8"),
+        ] {
+            let error = format!("{:#}", Table::read(bytes).unwrap_err());
+            assert!(error.contains(reason), "{error}");
+        }
     }
 }
