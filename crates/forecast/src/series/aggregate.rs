@@ -16,6 +16,8 @@ pub enum Aggregate {
     Max,
     /// The newest; of equal instants the one that was given last.
     Last,
+    /// How many there are: for logs of single events, whatever their values are. A step without any is 0, not missing.
+    Count,
 }
 
 impl Aggregate {
@@ -34,6 +36,7 @@ impl Aggregate {
             Self::Sum => values.iter().sum(),
             Self::Max => values.iter().copied().fold(f64::NEG_INFINITY, f64::max),
             Self::Last => values.last().copied().unwrap_or(f64::NAN),
+            Self::Count => values.len() as f64,
         }
     }
 }
@@ -42,7 +45,7 @@ impl Series {
     /// The series at a step `factor` times as long, from its start; steps at the end that do not fill one are left out.
     ///
     /// A step of the result is missing where fewer than half of its steps have a value. A sum with some missing is
-    /// scaled up to the whole step, as a gap in measuring is no dip in load.
+    /// scaled up to the whole step, as a gap in measuring is no dip in load. A count is that of the steps with a value.
     pub fn roll_up(&self, factor: usize, aggregate: Aggregate) -> Result<Self, Error> {
         let steps = u32::try_from(factor).ok().filter(|factor| *factor > 0);
         let steps = steps.ok_or(Error::Factor)?;
@@ -57,13 +60,16 @@ impl Series {
 
 fn rolled(chunk: &[f64], aggregate: Aggregate) -> f64 {
     let present: Vec<f64> = chunk.iter().copied().filter(|y| !y.is_nan()).collect();
+    if aggregate == Aggregate::Count {
+        return aggregate.of(&present);
+    }
     if present.len() * 2 < chunk.len() || present.is_empty() {
         return f64::NAN;
     }
     let value = aggregate.of(&present);
     match aggregate {
         Aggregate::Sum => value * (chunk.len() as f64 / present.len() as f64),
-        Aggregate::Mean | Aggregate::Max | Aggregate::Last => value,
+        Aggregate::Mean | Aggregate::Max | Aggregate::Last | Aggregate::Count => value,
     }
 }
 
@@ -84,6 +90,7 @@ mod tests {
             (Aggregate::Sum, [9.0, 18.0, nan, nan]),
             (Aggregate::Max, [6.0, 7.0, nan, nan]),
             (Aggregate::Last, [6.0, 5.0, nan, nan]),
+            (Aggregate::Count, [3.0, 2.0, 1.0, 0.0]),
         ] {
             let expected = Series::new(0, 3 * SECOND, expected.to_vec()).unwrap();
             assert_eq!(series.roll_up(3, aggregate).unwrap(), expected, "{aggregate:?}");

@@ -8,11 +8,11 @@ impl Series {
     /// Puts samples `(Unix milliseconds, value)` on steps of `step`, from the first sample's step to the last one's.
     ///
     /// - Samples may come in any order; those of one step, the very same instant included, are aggregated.
-    /// - A sample whose value is NaN says nothing, and a step without a sample is missing. [`Error::NoSamples`] where
+    /// - A sample whose value is NaN says nothing, and a step without a sample is missing, or 0 where samples are counted. [`Error::NoSamples`] where
     ///   no sample has a value, [`Error::Value`] for an infinite one or a sum that overflows.
     /// - Steps begin at multiples of `step` since 1970, so that hours are hours. Samples that come about one a step
     ///   themselves would then fall now into one step and now into the next by a little jitter; for those the steps
-    ///   are laid so that samples lie in their middle.
+    ///   are laid so that samples lie in their middle, unless they are counted.
     /// - A step finer than the samples leaves steps missing between them; nothing is invented.
     /// - [`Error::TooLong`] for a span of over [`STEPS_MAX`] steps, before anything is allocated for it.
     pub fn from_samples(samples: &[(i64, f64)], step: Duration, aggregate: Aggregate) -> Result<Self, Error> {
@@ -24,7 +24,8 @@ impl Series {
         let (Some(first), Some(last)) = (sorted.first(), sorted.last()) else {
             return Err(Error::NoSamples);
         };
-        let middle = instant_of_samples(&sorted, step_ms);
+        let is_count = aggregate == Aggregate::Count;
+        let middle = instant_of_samples(&sorted, step_ms).filter(|_| !is_count);
         // Where samples lie in the middle of their steps, the series tells the samples' own instants.
         let shown = middle.map_or(0, |_| step_ms / 2);
         let phase = i128::from(middle.map_or(0, |middle| middle - shown));
@@ -34,7 +35,8 @@ impl Series {
             let steps = steps as u128;
             return Err(Error::TooLong { steps, step });
         }
-        let mut values = vec![f64::NAN; steps as usize];
+        let empty = if is_count { 0.0 } else { f64::NAN };
+        let mut values = vec![empty; steps as usize];
         let mut in_slot = Vec::new();
         for chunk in sorted.chunk_by(|a, b| slot(a.0) == slot(b.0)) {
             in_slot.clear();
@@ -112,6 +114,16 @@ fn instant_of_samples(sorted: &[(i64, f64)], step_ms: i64) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn events_are_counted_and_a_step_without_any_is_0() {
+        let at_ms = [-1_i64, 0, 999, 3_000, 3_000, 3_001];
+        let mut samples: Vec<(i64, f64)> = at_ms.iter().map(|&at| (at, 7.0)).collect();
+        samples.push((2_500, f64::NAN));
+        let series = Series::from_samples(&samples, Duration::from_secs(1), Aggregate::Count).unwrap();
+        assert_eq!(series.start_ms(), -1_000);
+        assert_eq!(series.values(), [1.0, 2.0, 0.0, 0.0, 3.0]);
+    }
 
     const SECOND: Duration = Duration::from_secs(1);
 

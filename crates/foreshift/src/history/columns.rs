@@ -24,10 +24,7 @@ const LISTED_MAX: usize = 12;
 impl Columns {
     /// As the command line says, or as names and contents let guess.
     pub(super) fn find(table: &Table, reading: &Reading, zone: &TimeZone) -> Result<Self> {
-        let time = match &reading.time_column {
-            Some(name) => Some(named_times(table, name, zone)?),
-            None => guessed_times(table, zone),
-        };
+        let time = times(table, reading, zone)?;
         let time_index = time.as_ref().map(|(index, _)| *index);
         let value = match &reading.column {
             Some(name) => find(table, name, "--column")?,
@@ -41,10 +38,7 @@ impl Columns {
         if reading.column.is_some() {
             return Ok(vec![Self::find(table, reading, zone)?]);
         }
-        let time = match &reading.time_column {
-            Some(name) => Some(named_times(table, name, zone)?),
-            None => guessed_times(table, zone),
-        };
+        let time = times(table, reading, zone)?;
         let time_index = time.as_ref().map(|(index, _)| *index);
         let holds_numbers =
             |index: &usize| known(table, *index).any(|cell| value(cell).is_some_and(f64::is_finite));
@@ -54,6 +48,35 @@ impl Columns {
             value,
         };
         Ok(indices.filter(holds_numbers).map(of).collect())
+    }
+}
+
+/// The columns that are read of a log with a row an event.
+#[derive(Debug)]
+pub(super) struct Events {
+    /// Index of the times and how to read them.
+    pub(super) time: (usize, Clock),
+    /// What must not be empty for a row to count.
+    pub(super) column: Option<usize>,
+}
+
+impl Events {
+    pub(super) fn find(table: &Table, reading: &Reading, zone: &TimeZone) -> Result<Self> {
+        let time = times(table, reading, zone)?;
+        let column = reading.column.as_ref().map(|name| find(table, name, "--column"));
+        Ok(Self {
+            time: time.ok_or_else(|| {
+                usage("events are counted by their times, and no column looks like such: name one with --time-column")
+            })?,
+            column: column.transpose()?,
+        })
+    }
+}
+
+fn times(table: &Table, reading: &Reading, zone: &TimeZone) -> Result<Option<(usize, Clock)>> {
+    match &reading.time_column {
+        Some(name) => named_times(table, name, zone).map(Some),
+        None => Ok(guessed_times(table, zone)),
     }
 }
 

@@ -7,11 +7,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use jiff::tz::TimeZone;
 
 use super::{
-    Reading, Samples,
+    How, Reading, Samples,
     clock::{self, Clock},
-    columns::Columns,
+    columns::{Columns, Events},
     table::Table,
 };
 
@@ -19,6 +20,9 @@ use super::{
 pub(super) fn read(file: &Path, reading: &Reading) -> Result<Samples> {
     let zone = clock::zone(&reading.zone)?;
     let (name, table) = table(file)?;
+    if reading.aggregate == How::Count {
+        return events(&name, &table, reading, &zone);
+    }
     let columns = Columns::find(&table, reading, &zone)?;
     samples(&name, &table, columns)
 }
@@ -27,6 +31,9 @@ pub(super) fn read(file: &Path, reading: &Reading) -> Result<Samples> {
 pub(super) fn read_all(file: &Path, reading: &Reading) -> Result<Vec<Samples>> {
     let zone = clock::zone(&reading.zone)?;
     let (name, table) = table(file)?;
+    if reading.aggregate == How::Count {
+        return Ok(vec![events(&name, &table, reading, &zone)?]);
+    }
     let all = Columns::find_all(&table, reading, &zone)?;
     all.into_iter()
         .map(|columns| samples(&name, &table, columns))
@@ -41,6 +48,23 @@ fn table(file: &Path) -> Result<(String, Table)> {
     };
     let table = table.with_context(|| name.clone())?;
     Ok((name, table))
+}
+
+/// Rows that count one each: all of them, or those with anything in the named column.
+fn events(name: &str, table: &Table, reading: &Reading, zone: &TimeZone) -> Result<Samples> {
+    let Events { time, column } = Events::find(table, reading, zone)?;
+    let (index, mut clock) = time;
+    let is_event = |row: &usize| column.is_none_or(|column| !table.cell(*row, column).is_empty());
+    let rows = (0..table.rows.len()).filter(is_event);
+    let at_ms: Result<Vec<i64>> = rows.map(|row| time_at(table, row, index, &mut clock)).collect();
+    let at_ms = at_ms.with_context(|| name.to_owned())?;
+    let what = column.map_or("rows", |column| &table.header[column]);
+    Ok(Samples {
+        name: format!("{name}, {what}"),
+        values: vec![1.0; at_ms.len()],
+        at_ms: Some(at_ms),
+        notes: Vec::from_iter(note_on_gaps(&clock)),
+    })
 }
 
 fn samples(name: &str, table: &Table, columns: Columns) -> Result<Samples> {
@@ -83,23 +107,26 @@ fn fill(samples: &mut Samples, table: &Table, columns: Columns) -> Result<()> {
     }
     if let Some((index, mut clock)) = columns.time {
         samples.at_ms = Some(times(table, index, &mut clock)?);
-        if clock.in_gaps > 0 {
-            samples.notes.push(format!(
-                "{} times do not exist, as clocks were put forward then; taken later by as much. Is --zone right?",
-                clock.in_gaps
-            ));
-        }
+        samples.notes.extend(note_on_gaps(&clock));
     }
     Ok(())
 }
 
 fn times(table: &Table, index: usize, clock: &mut Clock) -> Result<Vec<i64>> {
-    let read = |(row, cell)| {
-        clock
-            .read(cell)
-            .with_context(|| format!("line {}", table.line(row)))
-    };
-    table.column(index).enumerate().map(read).collect()
+    let rows = 0..table.rows.len();
+    rows.map(|row| time_at(table, row, index, clock)).collect()
+}
+
+fn time_at(table: &Table, row: usize, index: usize, clock: &mut Clock) -> Result<i64> {
+    let read = clock.read(table.cell(row, index));
+    read.with_context(|| format!("line {}", table.line(row)))
+}
+
+fn note_on_gaps(clock: &Clock) -> Option<String> {
+    let count = clock.in_gaps;
+    (count > 0).then(|| {
+        format!("{count} times do not exist, as clocks were put forward then; taken later by as much. Is --zone right?")
+    })
 }
 
 /// A number, NaN for what stands for a missing one; `None` for anything else.
@@ -165,6 +192,31 @@ mod tests {
             [Some(1.0), None, Some(3.0)]
         );
         assert!(!history.has_times);
+    }
+
+    #[test]
+    fn rows_of_a_log_are_counted_whatever_they_hold() {
+        let text =
+            "time,path,error\n2024-01-01 00:00:01,/,\n2024-01-01 00:00:59,/a,x\n2024-01-01 00:03:00,/,\n";
+        let reading = |column: Option<&str>, step| Reading {
+            column: column.map(str::to_owned),
+            step,
+            aggregate: How::Count,
+            ..reading()
+        };
+        let minute = Some(Duration::from_secs(60));
+        let history = of(text, &reading(None, minute)).unwrap();
+        assert_eq!(history.series.values(), [2.0, 0.0, 0.0, 1.0]);
+        assert!(history.notes.is_empty(), "{:?}", history.notes);
+        let errors = of(text, &reading(Some("error"), minute)).unwrap();
+        assert_eq!(errors.series.values(), [1.0]);
+        for (text, step, reason) in [
+            (text, None, "needs --step"),
+            ("path\n/\n/a\n", minute, "--time-column"),
+        ] {
+            let error = format!("{:#}", of(text, &reading(None, step)).unwrap_err());
+            assert!(error.contains(reason), "{error}");
+        }
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub(crate) struct Reading {
     /// Bring samples onto steps this long, such as 1min; guessed from the times where absent
     #[arg(long, value_parser = duration::parse)]
     pub(crate) step: Option<Duration>,
-    /// What becomes of several samples of one step
+    /// What becomes of several samples of one step; count is for logs with a row an event
     #[arg(long, value_enum, default_value_t = How::Mean)]
     pub(crate) aggregate: How,
 }
@@ -70,6 +70,7 @@ pub(crate) enum How {
     Sum,
     Max,
     Last,
+    Count,
 }
 
 impl From<How> for Aggregate {
@@ -79,6 +80,7 @@ impl From<How> for Aggregate {
             How::Sum => Self::Sum,
             How::Max => Self::Max,
             How::Last => Self::Last,
+            How::Count => Self::Count,
         }
     }
 }
@@ -122,6 +124,11 @@ impl Source {
 /// Reads the series that the command line names.
 pub(crate) fn read(source: &Source) -> Result<History> {
     if let (Some(url), Some(query)) = (&source.prometheus, &source.query) {
+        if source.reading.aggregate == How::Count {
+            return Err(usage(
+                "--aggregate count is for files of events; ask Prometheus for a rate or an increase",
+            ));
+        }
         return prometheus::read(url, query, source);
     }
     let Some(file) = &source.file else {
@@ -172,6 +179,11 @@ fn on_steps(samples: Samples, reading: &Reading) -> Result<History> {
     };
     let samples: Vec<(i64, f64)> = at_ms.into_iter().zip(values).collect();
     let guessed = guess_step(&samples);
+    if reading.aggregate == How::Count && reading.step.is_none() {
+        return Err(usage(
+            "--aggregate count needs --step: events do not tell how long a step should be",
+        ));
+    }
     let Some(step) = reading.step.or(guessed) else {
         bail!("there are not two samples at different times");
     };
@@ -197,6 +209,7 @@ fn note_on_step(
         (None, _) => notes.push(format!(
             "step {shown}, guessed from the times; --step sets another"
         )),
+        _ if reading.aggregate == How::Count => {}
         (Some(_), Some(found)) if found > step * 3 / 2 => notes.push(format!(
             "the samples are {} apart, more than the step of {shown}: steps between them are missing",
             duration::show(found)
