@@ -129,6 +129,8 @@ fn visible(text: &str) -> usize {
 /// `text` in lines of at most `width` characters, where its words allow; those after the first are set in by two.
 pub(crate) fn wrapped(text: &str, width: usize) -> String {
     let mut lines = vec![String::new()];
+    // A figure and its unit stay together.
+    let text = text.replace(" %", "\u{a0}%");
     for word in text.split(' ') {
         let line = lines.len() - 1;
         let is_first = lines[line].trim_start().is_empty();
@@ -139,7 +141,7 @@ pub(crate) fn wrapped(text: &str, width: usize) -> String {
             lines[line].push_str(&format!("{space}{word}"));
         }
     }
-    lines.join("\n")
+    lines.join("\n").replace('\u{a0}', " ")
 }
 
 /// A number with one digit, or a dash for what was not measured.
@@ -191,6 +193,7 @@ mod tests {
             ("one two", "one two"),
             ("one two three four", "one two\n  three\n  four"),
             ("inseparable one", "inseparable\n  one"),
+            ("of all 5 %", "of all\n  5 %"),
             ("\x1b[31mone\x1b[0m two", "\x1b[31mone\x1b[0m two"),
         ] {
             assert_eq!(wrapped(text, 8), shown);

@@ -68,6 +68,8 @@ fn json_tells_every_horizon_and_alarm() {
     assert_eq!(report["forecast"]["by_horizon"].as_array().unwrap().len(), 5);
     assert_eq!(report["series"]["step_ms"], 60_000);
     assert_eq!(report["verdict"]["answer"], "helps");
+    // Neither clock nor calendar: the surges come every half hour.
+    assert_eq!(report["seasonal_naive"]["period_steps"], 30);
     let alarms = report["early_warning"]["alarms"].as_array().unwrap();
     assert!(
         alarms

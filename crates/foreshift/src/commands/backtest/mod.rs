@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use foreshift_forecast::{
     backtest::{self, Options, Report, calendar_periods},
+    batch::season,
     series::Series,
 };
 
@@ -78,7 +79,7 @@ fn run(
     let options = Options {
         threshold: args.threshold,
         warm_up: args.warm_up.map(|span| span.steps(step)),
-        periods: calendar_periods(step),
+        periods: periods(series),
         ..Options::new(forecaster.horizon())
     };
     *track = args
@@ -99,6 +100,16 @@ fn run(
     });
     let report = report.context("this history cannot be back-tested")?;
     Ok((report, forecaster.brought(), took))
+}
+
+/// Those of clock and calendar, and what else is found to repeat: for the seasonal naive forecast to choose from.
+fn periods(series: &Series) -> Vec<usize> {
+    let mut periods = calendar_periods(series.step());
+    let found = season::detect(series.values());
+    periods.extend(found.iter().map(|season| season.period));
+    periods.sort_unstable();
+    periods.dedup();
+    periods
 }
 
 /// Where in the horizon the table looks: its first, middle and last step, without repetition.
