@@ -255,8 +255,12 @@ impl Pool {
     /// The path of quantile `index`, within what is possible, step by step.
     pub(crate) fn path(&self, index: usize) -> impl Iterator<Item = f64> + '_ {
         let offset = move |a: usize| self.bands[a].offsets()[index];
+        let allowance = self.settings.rounding(self.settings.quantiles[index]);
         let steps = self.point.iter().zip(self.horizons.places());
-        steps.map(move |(y, place)| self.settings.bounds.clip(y + place.blend(offset)))
+        steps.map(move |(y, place)| {
+            let limit = y + place.blend(offset);
+            self.settings.bounds.clip(limit + allowance * limit.abs())
+        })
     }
 
     /// The model with at least half of the weight at the end of the horizon, else `pool`.

@@ -167,3 +167,22 @@ fn unusable_options_are_refused_with_what_is_wrong() {
         assert_eq!(Selector::new(options).err(), Some(error));
     }
 }
+
+#[test]
+fn a_series_that_stands_still_is_inside_its_band() {
+    let mut selector = selector("auto");
+    let mut misses = 0;
+    for t in 0..600 {
+        // It moves so seldom that the move is not what the band is about.
+        let y = if t < 300 { 36.12 } else { 41.7 };
+        let prediction = selector.predict();
+        if let Some((low, high)) = prediction
+            .as_ref()
+            .and_then(|p| Some((p.quantile(0.05)?, p.quantile(0.95)?)))
+        {
+            misses += usize::from(!(low[0] <= y && y <= high[0]));
+        }
+        selector.observe(Some(y));
+    }
+    assert!(misses <= 2, "{misses}");
+}
