@@ -220,9 +220,8 @@ impl Pool {
         };
         for (a, band) in self.bands.iter_mut().enumerate() {
             let h = self.horizons.anchors()[a];
-            // Nothing is known of a young series: its changes add up, and its level is off by a tenth.
-            let prior = 0.1 * level + 1.25 * self.shift.change() * (h as f64).sqrt();
-            let prior = prior + self.settings.error_floor();
+            // Nothing is known of a young series: its changes add up.
+            let prior = self.settings.error_floor(level) + 1.25 * self.shift.change() * (h as f64).sqrt();
             band.refresh(&self.settings.quantiles, units, prior);
             let point = self.point[h - 1];
             let mut row = self.pending.row(a);

@@ -88,10 +88,11 @@ impl Settings {
         }
     }
 
-    /// What a young series is off by at least: a score is off by a point; of another series no scale is known.
-    pub(crate) fn error_floor(&self) -> f64 {
+    /// What a young series at this level is off by at least: a load score by a point and a tenth. Of another series no
+    /// scale is known but that of its changes; the level of a counter would make a band a million wide.
+    pub(crate) fn error_floor(&self, level: f64) -> f64 {
         match self.profile {
-            Profile::Compact => 1.0,
+            Profile::Compact => 1.0 + 0.1 * level,
             Profile::Thorough => 0.0,
         }
     }

@@ -186,3 +186,19 @@ fn a_series_that_stands_still_is_inside_its_band() {
     }
     assert!(misses <= 16, "{misses}");
 }
+
+#[test]
+fn the_level_of_a_counter_makes_no_band_wide() {
+    let mut selector = selector("auto");
+    let mut source = Source::new(9);
+    let mut y = 18_853_899.0;
+    for t in 0..200 {
+        selector.observe(Some(y));
+        if let Some(prediction) = selector.predict().filter(|_| t >= 30) {
+            let width = prediction.quantile(0.95).expect("asked for")[7]
+                - prediction.quantile(0.05).expect("asked for")[7];
+            assert!(width < 2_000.0, "{width} at step {t}");
+        }
+        y += 55.0 + 5.0 * source.normal();
+    }
+}
