@@ -103,7 +103,7 @@ impl Pool {
     pub(crate) fn update(&mut self, y: Option<f64>, signals: &[Option<f64>]) {
         if let Some(y) = y {
             let shift = self.shift.observe(y, self.horizons.steps());
-            self.judge(y, shift);
+            self.judge(y, shift.filter(|_| self.settings.pardons_shifts()));
         }
         self.members
             .iter_mut()

@@ -97,6 +97,12 @@ impl Settings {
         }
     }
 
+    /// Whether a lasting change of level is not held against the bands. Over 20 ticks it is one event; over hours
+    /// each ramp of a day looks like one, and a band that is never told of them covers too little.
+    pub(crate) fn pardons_shifts(&self) -> bool {
+        self.profile == Profile::Compact
+    }
+
     /// Share of its value by which the path of a quantile is told further out. Where a series stands still, twenty models
     /// that agree on it differ in the last bit, and a band of no width would miss the very value that it stands at. A
     /// load score is compared with a threshold that it may stand at: there nothing is added.
