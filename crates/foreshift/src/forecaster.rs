@@ -16,7 +16,7 @@ use foreshift_forecast::{
 use serde::Serialize;
 
 use crate::{
-    history::duration::{Span, span},
+    history::duration::{Span, show, span},
     usage::usage,
 };
 
@@ -41,6 +41,24 @@ enum Scaling {
     Window,
     /// As it is measured
     None,
+}
+
+impl Ahead {
+    /// Where the horizon that was taken is not the one asked for.
+    pub(crate) fn note(&self, taken: usize, step: Duration) -> Option<String> {
+        let steps = if taken == 1 { "step" } else { "steps" };
+        let length = show(step.saturating_mul(u32::try_from(taken).unwrap_or(u32::MAX)));
+        match self.horizon {
+            None => Some(format!(
+                "no --horizon was given: {taken} {steps} ahead were taken, {length}"
+            )),
+            Some(Span::Time(time)) if time.as_millis() % step.as_millis().max(1) != 0 => Some(format!(
+                "the horizon of {} was rounded up to {taken} {steps}, {length}",
+                show(time)
+            )),
+            Some(_) => None,
+        }
+    }
 }
 
 const HORIZON_STEPS: usize = 20;

@@ -37,9 +37,11 @@ struct Path<'a> {
 }
 
 pub(super) fn forecast(out: &Output, source: &Source, ahead: &Ahead, json: bool) -> Result<()> {
-    let history = history::read(source)?;
+    let mut history = history::read(source)?;
+    let step = history.series.step();
+    let mut forecaster = forecaster::build(ahead, step)?;
+    history.notes.extend(ahead.note(forecaster.horizon(), step));
     let series = &history.series;
-    let mut forecaster = forecaster::build(ahead, series.step())?;
     let mut progress = Progress::new("forecasting", series.len() as u64);
     for (index, y) in series.iter().enumerate() {
         forecaster.observe(y);
@@ -104,7 +106,8 @@ fn print(out: &Output, history: &History, told: &Told, prediction: &Prediction) 
     }
     let quantiles = prediction.quantiles();
     let names = quantiles.iter().map(|(q, _)| format!(">q {q}"));
-    let columns: Vec<String> = ["time".to_owned(), ">ahead".into(), ">point".into()]
+    let time_name = if history.has_times { "time (utc)" } else { "time" };
+    let columns: Vec<String> = [time_name.to_owned(), ">ahead".into(), ">point".into()]
         .into_iter()
         .chain(names)
         .collect();

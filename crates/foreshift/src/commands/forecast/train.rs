@@ -10,7 +10,10 @@ use foreshift_forecast::{
 };
 
 use crate::{
-    history::{self, History, Reading, duration::show},
+    history::{
+        self, History, Reading,
+        duration::{Span, show, span},
+    },
     output::Output,
     progress::Progress,
     usage::usage,
@@ -26,12 +29,12 @@ pub(super) struct Train {
     out: PathBuf,
     #[command(flatten)]
     reading: Reading,
-    /// Steps ahead that it tells
-    #[arg(long, default_value_t = 12)]
-    horizon: usize,
-    /// Steps that it reads
-    #[arg(long, default_value_t = 48)]
-    window: usize,
+    /// How far ahead it tells: steps, or a time such as 15min
+    #[arg(long, value_name = "STEPS|TIME", default_value = "12", value_parser = span)]
+    horizon: Span,
+    /// How much it reads, likewise
+    #[arg(long, value_name = "STEPS|TIME", default_value = "48", value_parser = span)]
+    window: Span,
     /// Size of its state; time to train grows with the square
     #[arg(long, default_value_t = 32)]
     hidden: usize,
@@ -130,8 +133,8 @@ fn options(args: &Train, histories: &[History]) -> Result<TrainOptions> {
         .into_iter()
         .filter(|period| period * 3 <= longest);
     Ok(TrainOptions {
-        window: args.window,
-        horizon: args.horizon,
+        window: args.window.steps(step),
+        horizon: args.horizon.steps(step),
         hidden: args.hidden,
         epochs: args.epochs,
         seed: args.seed,
