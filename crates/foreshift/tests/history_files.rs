@@ -127,6 +127,7 @@ fn one_series_is_forecast_with_its_model_and_reason() {
         "of late",
         "POINT",
         "Q 0.9",
+        "TIME (UTC)",
         "2023-11-16 07:34:00",
         "8 min",
     ] {
@@ -137,6 +138,30 @@ fn one_series_is_forecast_with_its_model_and_reason() {
     assert_eq!(forecast["point"].as_array().unwrap().len(), 8);
     assert_eq!(forecast["start_ms"], 1_700_120_040_000_i64);
     assert!(forecast["reason"].is_string());
+}
+
+#[test]
+fn what_was_taken_without_being_asked_for_is_noted() {
+    let mut hosts = String::from("time,total\n");
+    for t in 0..400 {
+        hosts.push_str(&format!("{},{}\n{},{}\n", t * 60, 7 * t, t * 60, 9 * t));
+    }
+    let rate = &["--rate", "--aggregate", "sum"][..];
+    for (arguments, noted) in [
+        (&[][..], "Note: 400 times occur more than once"),
+        (&[][..], "never fall: if this is a counter"),
+        (
+            &[][..],
+            "no --horizon was given: 20 steps ahead were taken, 20 min",
+        ),
+        (&["--horizon", "90s"], "90 s was rounded up to 2 steps, 2 min"),
+        (&["--rate"], "how much the counter rose in each step of 1 min"),
+        (rate, "cannot be used with"),
+    ] {
+        let output = run(&[&["forecast", "-"], arguments].concat(), &hosts);
+        let shown = [text(&output.stdout), text(&output.stderr)].concat();
+        assert!(shown.contains(noted), "{noted}: {shown}");
+    }
 }
 
 #[test]
@@ -221,7 +246,7 @@ fn a_network_is_trained_on_every_column_and_written() {
     ];
     let small = [
         "--window",
-        "12",
+        "12min",
         "--horizon",
         "3",
         "--hidden",

@@ -153,6 +153,7 @@ mod tests {
             zone: "UTC".into(),
             step: None,
             aggregate: How::Mean,
+            rate: false,
         }
     }
 

@@ -6,6 +6,7 @@
 mod clock;
 mod columns;
 mod csv;
+mod doubts;
 pub(crate) mod duration;
 mod prometheus;
 mod table;
@@ -61,6 +62,9 @@ pub(crate) struct Reading {
     /// What becomes of several samples of one step; count is for logs with a row an event
     #[arg(long, value_enum, default_value_t = How::Mean)]
     pub(crate) aggregate: How,
+    /// The values are a counter: take how much it rose in each step; where it fell (a restart), nothing is known
+    #[arg(long, conflicts_with = "aggregate")]
+    pub(crate) rate: bool,
 }
 
 /// What becomes of several samples of one step.
@@ -114,9 +118,10 @@ impl Source {
             column,
             time_column,
             step,
+            rate,
             ..
         } = &self.reading;
-        let is_read = column.is_some() || time_column.is_some() || step.is_some();
+        let is_read = column.is_some() || time_column.is_some() || step.is_some() || *rate;
         self.file.is_some() || self.prometheus.is_some() || is_read
     }
 }
@@ -170,6 +175,7 @@ fn on_steps(samples: Samples, reading: &Reading) -> Result<History> {
             ));
         };
         let series = Series::new(0, step, values)?;
+        let series = doubts::counted(series, reading, &mut notes)?;
         return Ok(History {
             series,
             name,
@@ -187,8 +193,16 @@ fn on_steps(samples: Samples, reading: &Reading) -> Result<History> {
     let Some(step) = reading.step.or(guessed) else {
         bail!("there are not two samples at different times");
     };
-    let series = Series::from_samples(&samples, step, reading.aggregate.into())?;
+    // A counter's rise in a step is told by where it stood at the ends.
+    let how = if reading.rate {
+        How::Last
+    } else {
+        reading.aggregate
+    };
+    let series = Series::from_samples(&samples, step, how.into())?;
     notes.extend(note_on_step(reading, step, guessed, &series));
+    notes.extend(doubts::repeated(&samples, reading));
+    let series = doubts::counted(series, reading, &mut notes)?;
     Ok(History {
         series,
         name,

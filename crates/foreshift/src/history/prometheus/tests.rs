@@ -44,6 +44,7 @@ fn source(from: &str, to: &str) -> Source {
         zone: "UTC".into(),
         step: None,
         aggregate: How::Mean,
+        rate: false,
     };
     Source {
         file: None,
