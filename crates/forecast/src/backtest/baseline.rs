@@ -1,6 +1,9 @@
-//! The two forecasts that cost nothing: the last value, and the value one season before.
+//! The three forecasts that cost nothing: the last value, the value one season before, and the mean of the last values.
 //!
-//! Both have bands, or a comparison of quantile losses would be no comparison: normal ones, as wide as their own recent
+//! The last is what to expect of noise, against which the last value is off by √2 too much: without it, any forecast that
+//! says the mean would seem to foresee something.
+//!
+//! All have bands, or a comparison of quantile losses would be no comparison: normal ones, as wide as their own recent
 //! errors at each distance. The spread is from mean absolute errors, which neither overflow nor vanish where squares do.
 
 use crate::normal;
@@ -8,7 +11,7 @@ use crate::normal;
 /// A baseline's point and spread.
 #[derive(Debug)]
 pub(super) struct Baseline {
-    /// `None` is persistence.
+    /// `None` is persistence; of the [`levels`] of a series, its smoothed level.
     period: Option<usize>,
     /// Mean absolute error lately, one element a step of the horizon.
     errors: Vec<Recent>,
@@ -83,6 +86,37 @@ pub(super) fn held(values: &[f64]) -> Vec<f64> {
     values.iter().map(hold).collect()
 }
 
+/// How many values the smoothed level is a mean of: few, where the level moves, or many, where it does not.
+pub(super) fn level_lengths(horizon: usize) -> [usize; 2] {
+    [(4 * horizon).max(16), (16 * horizon).max(64)]
+}
+
+/// At each step the mean of the last `length` values that are held, or of all where there are fewer; NaN before the first.
+///
+/// Sums are of blocks of `length` and never subtracted from: one huge value would else spoil all means after it.
+pub(super) fn levels(held: &[f64], length: usize) -> Vec<f64> {
+    let first = held.iter().position(|y| !y.is_nan()).unwrap_or(held.len());
+    let (unknown, known) = held.split_at(first);
+    // From each value to the end of its block.
+    let mut rests = known.to_vec();
+    for block in rests.chunks_mut(length) {
+        let mut sum = 0.0;
+        for rest in block.iter_mut().rev() {
+            sum += *rest;
+            *rest = sum;
+        }
+    }
+    let mut newest = 0.0;
+    let level = |(t, y): (usize, &f64)| {
+        newest = if t % length == 0 { *y } else { newest + y };
+        let start = (t + 1).saturating_sub(length);
+        let before = if start % length == 0 { 0.0 } else { rests[start] };
+        (before + newest) / (t + 1 - start) as f64
+    };
+    let means = known.iter().enumerate().map(level);
+    unknown.iter().copied().chain(means).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -119,5 +153,21 @@ mod tests {
         let values = held(&[nan, 2.0, nan, nan, 5.0]);
         assert!(values[0].is_nan());
         assert_eq!(values[1..], [2.0, 2.0, 2.0, 5.0]);
+    }
+    #[test]
+    fn a_level_is_the_mean_of_the_values_in_its_window_whatever_came_before() {
+        let mut values: Vec<f64> = (0..40).map(|t| f64::from(t * t % 7)).collect();
+        values[0] = f64::NAN;
+        values[9] = 1e100;
+        for length in [1, 4, 5, 64] {
+            let levels = levels(&values, length);
+            assert!(levels[0].is_nan());
+            for t in 1..values.len() {
+                let window = &values[(t + 1).saturating_sub(length).max(1)..=t];
+                let mean = window.iter().sum::<f64>() / window.len() as f64;
+                assert!((levels[t] - mean).abs() <= 1e-12 * mean.abs(), "{length}, {t}");
+            }
+        }
+        assert!(levels(&[], 4).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! What a back-test found.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::{EarlyWarning, Scores, Verdict};
 
@@ -33,6 +33,8 @@ pub struct Report {
     pub persistence: Scores,
     /// Period in steps and scores of "as one season before".
     pub seasonal_naive: Option<(usize, Scores)>,
+    /// Length in steps and scores of "as the last values were in the mean"; the better of four and sixteen horizons.
+    pub smoothed_level: (usize, Scores),
     /// Models that the forecaster went by, with the number of origins, most first.
     pub models: Vec<(String, u64)>,
     /// The account of alarms, where a threshold was given.
@@ -48,14 +50,53 @@ impl Report {
         Some(mae / self.scale?)
     }
 
-    /// How much lower the forecaster's mean absolute error is than that of the better baseline, as a share; negative
+    /// How much lower the forecaster's mean absolute error is than that of the best baseline, as a share; negative
     /// where it is higher. `step` 0 is one step ahead. `None` where the baseline makes no error.
     pub fn skill(&self, step: usize) -> Option<f64> {
         let own = self.forecast.by_horizon.get(step)?.mae;
-        let mut best = self.persistence.by_horizon.get(step)?.mae;
-        if let Some((_, seasonal)) = &self.seasonal_naive {
-            best = best.min(seasonal.by_horizon.get(step)?.mae);
-        }
+        let (_, best) = self.best_simple(step)?;
         (best > 0.0).then(|| 1.0 - own / best)
+    }
+
+    /// Which baseline has the lowest mean absolute error at a step, and how low. `step` 0 is one step ahead.
+    pub fn best_simple(&self, step: usize) -> Option<(Simple, f64)> {
+        let (length, level) = &self.smoothed_level;
+        let seasonal = self.seasonal_naive.as_ref();
+        [
+            Some((Simple::Persistence, &self.persistence)),
+            seasonal.map(|(period, scores)| (Simple::SeasonalNaive { period: *period }, scores)),
+            Some((Simple::SmoothedLevel { length: *length }, level)),
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(|(simple, scores)| Some((simple, scores.by_horizon.get(step)?.mae)))
+        .min_by(|a, b| a.1.total_cmp(&b.1))
+    }
+}
+
+/// A forecast that costs nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Simple {
+    /// The last value.
+    Persistence,
+    /// The value one season before.
+    SeasonalNaive {
+        /// In steps.
+        period: usize,
+    },
+    /// The mean of the last values.
+    SmoothedLevel {
+        /// How many steps.
+        length: usize,
+    },
+}
+
+impl fmt::Display for Simple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Persistence => write!(f, "the last value"),
+            Self::SeasonalNaive { period } => write!(f, "the value {period} steps before"),
+            Self::SmoothedLevel { length } => write!(f, "the mean of the last {length} steps"),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The walk over the series.
 
 use super::{
-    Error, Options, Report, Stepwise, Verdict,
+    Error, Options, Report, Scores, Stepwise, Verdict,
     baseline::{self, Baseline},
     options, periods,
     scores::Collector,
@@ -55,12 +55,21 @@ pub fn run(
     walk.report(series, options, warm_up)
 }
 
+/// The smoothed level as a baseline.
+struct Level {
+    length: usize,
+    values: Vec<f64>,
+    baseline: Baseline,
+    collector: Collector,
+}
+
 struct Walk<'a> {
     values: &'a [f64],
     held: Vec<f64>,
     horizon: usize,
     persistence: (Baseline, Collector),
     seasonal: Option<(usize, Baseline, Collector)>,
+    levels: [Level; 2],
     forecast: Collector,
     watch: Option<Watch>,
     origins: u64,
@@ -74,9 +83,17 @@ impl<'a> Walk<'a> {
         let collector = || Collector::new(horizon, quantiles);
         let baseline = |period| Baseline::new(period, horizon, quantiles);
         let period = periods::best(series, options);
+        let held = baseline::held(series.values());
+        let level = |length| Level {
+            length,
+            values: baseline::levels(&held, length),
+            baseline: baseline(None),
+            collector: collector(),
+        };
         Self {
             values: series.values(),
-            held: baseline::held(series.values()),
+            levels: baseline::level_lengths(horizon).map(level),
+            held,
             horizon,
             persistence: (baseline(None), collector()),
             seasonal: period.map(|period| (period, baseline(Some(period)), collector())),
@@ -95,6 +112,9 @@ impl<'a> Walk<'a> {
         self.persistence.0.observe(&self.held, index, y);
         if let Some((_, baseline, _)) = &mut self.seasonal {
             baseline.observe(&self.held, index, y);
+        }
+        for level in &mut self.levels {
+            level.baseline.observe(&level.values, index, y);
         }
     }
 
@@ -123,13 +143,16 @@ impl<'a> Walk<'a> {
         let path = |i: usize| prediction.quantiles()[i].1[k];
         self.forecast.add(k, y, prediction.point()[k], path);
         let held = &self.held;
-        let baseline = |baseline: &Baseline, collector: &mut Collector| {
+        let baseline = |baseline: &Baseline, collector: &mut Collector, held: &[f64]| {
             let point = baseline.point(held, origin, k);
             collector.add(k, y, point, |i| point + baseline.offset(k, i));
         };
-        baseline(&self.persistence.0, &mut self.persistence.1);
+        baseline(&self.persistence.0, &mut self.persistence.1, held);
         if let Some((_, seasonal, collector)) = &mut self.seasonal {
-            baseline(seasonal, collector);
+            baseline(seasonal, collector, held);
+        }
+        for level in &mut self.levels {
+            baseline(&level.baseline, &mut level.collector, &level.values);
         }
     }
 
@@ -150,6 +173,9 @@ impl<'a> Walk<'a> {
         self.models
             .sort_by_key(|(_, origins)| std::cmp::Reverse(*origins));
         let seasonal = self.seasonal.map(|(period, _, scores)| (period, scores.scores()));
+        let [short, long] = self.levels.map(|level| (level.length, level.collector.scores()));
+        let at_end = |scores: &Scores| scores.by_horizon.last().map(|score| score.mae);
+        let is_long = at_end(&long.1) < at_end(&short.1);
         let mut report = Report {
             steps: series.len(),
             step: series.step(),
@@ -163,6 +189,7 @@ impl<'a> Walk<'a> {
             forecast,
             persistence: self.persistence.1.scores(),
             seasonal_naive: seasonal,
+            smoothed_level: if is_long { long } else { short },
             models: self.models,
             early_warning: self.watch.map(Watch::account),
             verdict: Verdict::unknown(),

@@ -12,8 +12,8 @@
 //!    plain one by 0.05.
 //! 4. Else it **will not help**: because a plain alarm does as well, because no alarm is both early and right, or because overloads come without a sign.
 //!
-//! Without a threshold the error decides: the mean absolute error at the end of the horizon beside the better of
-//! persistence and the seasonal naive forecast. A tenth less helps; 3 % less helps a little; anything else does not.
+//! Without a threshold the error decides: the mean absolute error at the end of the horizon beside the best of
+//! persistence, the seasonal naive forecast and a smoothed level. A tenth less helps; 3 % less helps a little; anything else does not.
 
 use super::{Alarm, AlarmRow, EarlyWarning, Report};
 
@@ -170,13 +170,15 @@ fn false_alarms(count: u64) -> String {
 }
 
 fn on_errors(report: &Report) -> Verdict {
-    let Some(skill) = report.skill(report.horizon - 1) else {
+    let last = report.horizon - 1;
+    let found = report.skill(last).zip(report.best_simple(last));
+    let Some((skill, (simple, _))) = found else {
         let reason =
             "the load never changes, or a simple forecast makes no error; there is nothing to predict";
         return verdict(Answer::WillNotHelp, [reason]);
     };
     let percent = (skill.abs() * 100.0).round();
-    let against = "than the better of persistence and the seasonal naive forecast at the end of the horizon";
+    let against = format!("than that of the best simple forecast at the end of the horizon, {simple}");
     let (answer, reason) = if skill >= SKILL_MIN {
         (Answer::Helps, format!("its error is {percent} % lower {against}"))
     } else if skill >= SKILL_SOME {

@@ -18,3 +18,5 @@ mod selector;
 mod signals;
 mod surges;
 mod ticks;
+#[cfg(feature = "batch")]
+mod verdict;

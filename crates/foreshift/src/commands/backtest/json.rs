@@ -21,6 +21,7 @@ pub(super) struct Shown<'a> {
     forecast: ShownScores<'a>,
     persistence: ShownScores<'a>,
     seasonal_naive: Option<Seasonal<'a>>,
+    smoothed_level: Level<'a>,
     models: Vec<Model<'a>>,
     /// Where a model from a file was given.
     model_file: Option<&'a Brought>,
@@ -62,6 +63,14 @@ struct ShownScore<'a> {
 #[derive(Debug, Serialize)]
 struct Seasonal<'a> {
     period_steps: usize,
+    #[serde(flatten)]
+    scores: ShownScores<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct Level<'a> {
+    /// The mean of so many steps.
+    length_steps: usize,
     #[serde(flatten)]
     scores: ShownScores<'a>,
 }
@@ -126,6 +135,10 @@ impl<'a> Shown<'a> {
                 period_steps: *period_steps,
                 scores: scores(found),
             }),
+            smoothed_level: Level {
+                length_steps: report.smoothed_level.0,
+                scores: scores(&report.smoothed_level.1),
+            },
             models: report
                 .models
                 .iter()

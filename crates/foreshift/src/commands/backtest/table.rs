@@ -107,10 +107,15 @@ fn scores(report: &Report) -> String {
     let season = seasonal.map(|(period, _)| format!(">as {} before", length(report, *period)));
     let mut columns = vec!["", ">ahead", ">forecast", ">persistence"];
     columns.extend(season.as_deref());
+    // With a threshold alarms decide, and the table of errors needs no more columns.
+    let level = report.early_warning.is_none().then_some(&report.smoothed_level);
+    let level_name = level.map(|(steps, _)| format!(">mean of {}", length(report, *steps)));
+    columns.extend(level_name.as_deref());
     let mut rows = Rows::new(&columns);
     let all: Vec<&Scores> = [&report.forecast, &report.persistence]
         .into_iter()
         .chain(seasonal.map(|(_, scores)| scores))
+        .chain(level.map(|(_, scores)| scores))
         .collect();
     let mut line = |name: &str, step: Option<usize>, of: &dyn Fn(&HorizonScores) -> Option<String>| {
         let ahead = step.map_or("all".into(), |step| length(report, step + 1));
