@@ -22,7 +22,7 @@ fn surges() -> String {
 #[test]
 fn surges_that_repeat_are_said_to_be_foreseen() {
     let output = run(
-        &["backtest", "-", "--horizon", "8min", "--threshold", "80"],
+        &["backtest", "-", "--horizon", "5min", "--threshold", "80"],
         &surges(),
     );
     let (shown, error) = (text(&output.stdout), text(&output.stderr));

@@ -13,6 +13,7 @@
 
 mod baseline;
 mod error;
+mod hint;
 mod options;
 mod periods;
 mod report;

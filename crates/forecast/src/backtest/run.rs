@@ -191,7 +191,9 @@ impl<'a> Walk<'a> {
             seasonal_naive: seasonal,
             smoothed_level: if is_long { long } else { short },
             models: self.models,
-            early_warning: self.watch.map(Watch::account),
+            early_warning: self
+                .watch
+                .map(|watch| watch.account(&self.values[(warm_up - 1)..])),
             verdict: Verdict::unknown(),
         };
         report.verdict = Verdict::of(&report);

@@ -127,6 +127,17 @@ impl AlarmTally {
         }
     }
 
+    /// Whether calm lasts no longer than two horizons on the mean, so that an alarm is right by chance.
+    pub(super) fn is_calm_short(&self) -> bool {
+        let overloads = self.foreseen + self.missed;
+        self.calm_steps <= 2 * overloads * self.leads.len() as u64
+    }
+
+    /// Share of the calm time with the alarm on; 0 where there was none.
+    pub fn on_share(&self) -> f64 {
+        self.alarm_steps as f64 / self.calm_steps.max(1) as f64
+    }
+
     /// Median of the lead times in steps, the lower one of two; absent where nothing was foreseen.
     pub fn lead_median(&self) -> Option<usize> {
         self.lead_at(self.foreseen.div_ceil(2))

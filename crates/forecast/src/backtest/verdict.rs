@@ -4,18 +4,21 @@
 //! small the error. Only what was foreseen a quarter of the horizon before or sooner counts: whoever asks for fifteen
 //! minutes has no use for one. The rules, with the scores of [`AlarmTally::score`](super::AlarmTally::score) (0 to 1):
 //!
-//! 1. Under three overloads nothing can be told.
+//! 1. Under three overloads nothing can be told, and neither where the load is above the threshold nearly always.
 //! 2. Prediction **helps** where the alarm on the 0.9 path scores at least 0.5 and at least 0.05 more than the best
 //!    plain alarm on the present, whose level was chosen in hindsight.
 //! 3. It **helps only with** another quantile where that one's alarm does so instead; or only with part of the
 //!    overloads, where the 0.9 alarm foresees a fifth or more, is right at least every other time, and still beats the
 //!    plain one by 0.05.
-//! 4. Else it **will not help**: because a plain alarm does as well, because no alarm is both early and right, or because overloads come without a sign.
+//! 4. Else it **will not help**: because a plain alarm does as well, because overloads are so frequent that what foresees
+//!    them is on too long, or that any alarm is right by chance (calm lasts two horizons or less on the mean), because no alarm is both early and right, or because overloads come without a sign.
+//!
+//! Alarms that are on for more than a quarter of the calm time count in none of these: see [`AlarmRow::is_candidate`].
 //!
 //! Without a threshold the error decides: the mean absolute error at the end of the horizon beside the best of
 //! persistence, the seasonal naive forecast and a smoothed level. A tenth less helps; 3 % less helps a little; anything else does not.
 
-use super::{Alarm, AlarmRow, EarlyWarning, Report};
+use super::{Alarm, AlarmRow, EarlyWarning, Report, hint};
 
 /// Whether prediction helps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +42,6 @@ pub struct Verdict {
     pub reasons: Vec<String>,
 }
 
-const OVERLOADS_MIN: u64 = 3;
 const SCORE_MIN: f64 = 0.5;
 const SCORE_MARGIN: f64 = 0.05;
 const PART_MIN: f64 = 0.2;
@@ -64,26 +66,31 @@ impl Verdict {
 }
 
 fn on_alarms(warning: &EarlyWarning) -> Verdict {
-    let rows = (
-        warning.predicted(0.9),
-        warning.best_predicted(),
-        warning.best_present(),
-    );
-    let (Some(usual), Some(best), Some(plain)) = rows else {
+    if let Some(reason) = hint::wanting(warning) {
+        return verdict(Answer::CannotTell, [reason]);
+    }
+    let Some(usual) = warning.predicted(0.9) else {
         return verdict(
             Answer::CannotTell,
             ["the forecaster gives no 0.9 quantile to raise alarms on"],
         );
     };
-    let overloads = warning.overloads;
-    if overloads < OVERLOADS_MIN {
-        let reason = format!(
-            "there were {overloads} overloads; at least {OVERLOADS_MIN} are needed. Give a longer history or a lower threshold"
+    if usual.tally.is_calm_short() {
+        return verdict(
+            Answer::WillNotHelp,
+            [TOO_FREQUENT.to_owned(), ALWAYS_NEAR.to_owned(), how_long(usual)],
         );
-        return verdict(Answer::CannotTell, [reason]);
     }
+    let candidates = warning.best_predicted().zip(warning.best_present());
+    let Some((best, plain)) = candidates else {
+        return verdict(
+            Answer::WillNotHelp,
+            [TOO_FREQUENT.to_owned(), ON_TOO_LONG.to_owned(), how_long(usual)],
+        );
+    };
+    let overloads = warning.overloads;
     let beats = |row: &AlarmRow| row.tally.score() >= plain.tally.score() + SCORE_MARGIN;
-    let is_good = |row: &AlarmRow| beats(row) && row.tally.score() >= SCORE_MIN;
+    let is_good = |row: &AlarmRow| row.is_candidate() && beats(row) && row.tally.score() >= SCORE_MIN;
     if is_good(usual) {
         return verdict(
             Answer::Helps,
@@ -99,9 +106,21 @@ fn on_alarms(warning: &EarlyWarning) -> Verdict {
     }
     let foreseen = usual.tally.foreseen_share().unwrap_or(0.0);
     let right = usual.tally.right_share().unwrap_or(0.0);
-    if beats(usual) && foreseen >= PART_MIN && right >= RIGHT_MIN {
+    if usual.is_candidate() && beats(usual) && foreseen >= PART_MIN && right >= RIGHT_MIN {
         let only = format!("only with part of the overloads: {}", account(usual, overloads));
         return verdict(Answer::HelpsOnly, [only, beside(plain, overloads)]);
+    }
+    let is_useful = |row: &AlarmRow| row.tally.score() >= SCORE_MIN;
+    let is_any_left = is_useful(best) || is_useful(plain);
+    if !is_any_left && warning.rows.iter().any(is_useful) {
+        return verdict(
+            Answer::WillNotHelp,
+            [
+                TOO_FREQUENT.to_owned(),
+                ON_TOO_LONG.to_owned(),
+                account(best, overloads),
+            ],
+        );
     }
     verdict(
         Answer::WillNotHelp,
@@ -110,6 +129,18 @@ fn on_alarms(warning: &EarlyWarning) -> Verdict {
             account(usual, overloads),
             beside(plain, overloads),
         ],
+    )
+}
+
+const TOO_FREQUENT: &str = "overloads are so frequent for this horizon that an alarm tells nothing; give a higher threshold or a shorter horizon";
+const ALWAYS_NEAR: &str = "calm lasts no longer than two horizons on the mean";
+const ON_TOO_LONG: &str = "alarms that foresee them are on for more than a quarter of the calm time";
+
+fn how_long(row: &AlarmRow) -> String {
+    let percent = row.tally.on_share() * 100.0;
+    format!(
+        "alarms on the {} path are on for {percent:.0} % of the calm time",
+        quantile(row)
     )
 }
 

@@ -4,8 +4,14 @@
 //! A plain alarm at the threshold itself comes with the overload and foresees nothing, by definition; one further down
 //! may foresee as much as any forecast. So levels from half of the threshold on are all tried, and the best of them in
 //! hindsight is what a forecast has to beat.
+//!
+//! An alarm that is on for more than a quarter of the calm time is no candidate for the best, however much it foresees:
+//! nobody can act on it.
 
-use super::tally::{AlarmTally, Events, Phase};
+use super::{
+    hint,
+    tally::{AlarmTally, Events, Phase},
+};
 use crate::Prediction;
 
 /// A kind of alarm.
@@ -32,6 +38,16 @@ pub struct AlarmRow {
     pub tally: AlarmTally,
 }
 
+/// Share of the calm time that an alarm may be on.
+const ON_MAX: f64 = 0.25;
+
+impl AlarmRow {
+    /// Whether it is off for most of the calm time, so that it tells something when it is on.
+    pub fn is_candidate(&self) -> bool {
+        self.tally.on_share() <= ON_MAX
+    }
+}
+
 /// Overloads, and how each alarm did on them.
 ///
 /// An overload begins with a value above the threshold and ends when none has been above it for `rest_steps`.
@@ -43,6 +59,12 @@ pub struct EarlyWarning {
     pub rest_steps: usize,
     /// Overloads that began in the scored part.
     pub overloads: u64,
+    /// The highest value in the scored part.
+    pub highest: f64,
+    /// Share of the scored values that are above the threshold, 0 to 1.
+    pub above_share: f64,
+    /// Where overloads are under three or nearly all the time: a threshold with some ten, or with three at least.
+    pub suggestion: Option<f64>,
     /// Alarms on each quantile from the median on, then plain ones by rising level.
     pub rows: Vec<AlarmRow>,
 }
@@ -64,18 +86,30 @@ impl EarlyWarning {
         })
     }
 
-    /// The best alarm on any quantile's path, by [`AlarmTally::score`].
+    /// The best alarm on any quantile's path, by [`AlarmTally::score`], of those that are on for a quarter of the calm
+    /// time or less.
     pub fn best_predicted(&self) -> Option<&AlarmRow> {
         self.best(|alarm| matches!(alarm, Alarm::Predicted { .. }))
     }
 
-    /// The best plain alarm, by [`AlarmTally::score`].
+    /// The best plain alarm, by [`AlarmTally::score`], of those that are on for a quarter of the calm time or less.
     pub fn best_present(&self) -> Option<&AlarmRow> {
         self.best(|alarm| matches!(alarm, Alarm::Present { .. }))
     }
 
+    /// Whether there were enough overloads to tell anything of.
+    pub(super) fn has_enough(&self) -> bool {
+        self.overloads >= hint::OVERLOADS_MIN
+    }
+
+    /// Whether the load is above the threshold nearly always.
+    pub(super) fn is_mostly_above(&self) -> bool {
+        self.above_share > hint::ABOVE_MAX
+    }
+
     fn best(&self, is_wanted: impl Fn(Alarm) -> bool) -> Option<&AlarmRow> {
-        let wanted = self.rows.iter().filter(|row| is_wanted(row.alarm));
+        let is_candidate = |row: &&AlarmRow| is_wanted(row.alarm) && row.is_candidate();
+        let wanted = self.rows.iter().filter(is_candidate);
         wanted.max_by(|a, b| a.tally.score().total_cmp(&b.tally.score()))
     }
 }
@@ -111,6 +145,9 @@ impl Watch {
                 threshold,
                 rest_steps,
                 overloads: 0,
+                highest: f64::NAN,
+                above_share: 0.0,
+                suggestion: None,
                 rows: predicted.chain(present).map(row).collect(),
             },
             paths,
@@ -139,8 +176,18 @@ impl Watch {
         }
     }
 
-    pub(super) fn account(self) -> EarlyWarning {
-        self.account
+    /// What was found; `values` are those that were observed.
+    pub(super) fn account(self, values: &[f64]) -> EarlyWarning {
+        let mut account = self.account;
+        let mut sorted: Vec<f64> = values.iter().copied().filter(|y| !y.is_nan()).collect();
+        sorted.sort_by(f64::total_cmp);
+        let above = sorted.iter().filter(|y| **y > account.threshold).count();
+        account.highest = sorted.last().copied().unwrap_or(f64::NAN);
+        account.above_share = above as f64 / sorted.len().max(1) as f64;
+        if !account.has_enough() || account.is_mostly_above() {
+            account.suggestion = hint::threshold(values, &sorted, account.rest_steps);
+        }
+        account
     }
 }
 

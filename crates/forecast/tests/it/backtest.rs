@@ -52,9 +52,9 @@ fn report(values: &[f64], forecaster: &mut dyn Stepwise, options: &Options) -> R
     run(&series(values.to_vec()), forecaster, options, |_| {}).unwrap()
 }
 
-/// Surges of four minutes, every thirty.
+/// Surges of four minutes, every forty.
 fn surges() -> Vec<f64> {
-    (0..900).map(|t| if t % 30 < 4 { 90.0 } else { 30.0 }).collect()
+    (0..1_200).map(|t| if t % 40 < 4 { 90.0 } else { 30.0 }).collect()
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn an_oracle_makes_no_error_and_foresees_every_overload_one_horizon_before() {
     let at = |t: usize| values.get(t).copied().unwrap_or(0.0);
     let options = Options {
         threshold: Some(80.0),
-        periods: vec![60],
+        periods: vec![40],
         ..Options::new(8)
     };
     let report = report(&values, &mut saying(8, |now, k| at(now + k)), &options);

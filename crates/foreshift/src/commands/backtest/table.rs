@@ -176,8 +176,9 @@ fn alarms(warning: &EarlyWarning, report: &Report) -> String {
     }
     let rest = length(report, warning.rest_steps);
     format!(
-        "{} overloads: above {}, until at or under it for {rest}\n{}",
+        "{} overload{}: above {}, until at or under it for {rest}\n{}",
         warning.overloads,
+        if warning.overloads == 1 { "" } else { "s" },
         figures(warning.threshold),
         rows.text()
     )
@@ -215,7 +216,7 @@ fn alarm(name: String, row: &AlarmRow, report: &Report) -> [String; 7] {
         lead(tally.lead_median()),
         lead(tally.lead_min()),
         tally.false_alarms.to_string(),
-        percent(tally.alarm_steps as f64 / tally.calm_steps.max(1) as f64),
+        percent(tally.on_share()),
     ]
 }
 
