@@ -69,12 +69,16 @@ pub struct AlarmTally {
     pub calm_steps: u64,
     /// Of those, steps with the alarm on.
     pub alarm_steps: u64,
+    /// Of those, steps that no overload followed within the horizon.
+    pub vain_steps: u64,
     /// How many overloads were foreseen so many steps before; element 0 is one step.
     leads: Vec<u64>,
     /// Since when it has been on without a break.
     on_since: Option<usize>,
     /// When it last said that an overload comes, while that is open.
     said_at: Option<usize>,
+    /// Steps with the alarm on since then.
+    said_steps: u64,
 }
 
 impl AlarmTally {
@@ -85,9 +89,11 @@ impl AlarmTally {
             false_alarms: 0,
             calm_steps: 0,
             alarm_steps: 0,
+            vain_steps: 0,
             leads: vec![0; horizon],
             on_since: None,
             said_at: None,
+            said_steps: 0,
         }
     }
 
@@ -98,7 +104,7 @@ impl AlarmTally {
             Phase::Overload => {}
             Phase::Calm => return self.calm(now, is_on),
         }
-        (self.on_since, self.said_at) = (None, None);
+        (self.on_since, self.said_at, self.said_steps) = (None, None, 0);
     }
 
     fn overload_begins(&mut self, now: usize) {
@@ -115,13 +121,15 @@ impl AlarmTally {
     fn calm(&mut self, now: usize, is_on: bool) {
         if self.said_at.is_some_and(|at| now - at >= self.leads.len()) {
             self.false_alarms += 1;
-            self.said_at = None;
+            self.vain_steps += self.said_steps;
+            (self.said_at, self.said_steps) = (None, 0);
         }
         self.calm_steps += 1;
         self.alarm_steps += u64::from(is_on);
         if is_on {
             self.on_since.get_or_insert(now);
             self.said_at.get_or_insert(now);
+            self.said_steps += 1;
         } else {
             self.on_since = None;
         }
@@ -136,6 +144,11 @@ impl AlarmTally {
     /// Share of the calm time with the alarm on; 0 where there was none.
     pub fn on_share(&self) -> f64 {
         self.alarm_steps as f64 / self.calm_steps.max(1) as f64
+    }
+
+    /// Share of the calm time with the alarm on and no overload to follow within the horizon; 0 where there was none.
+    pub fn vain_share(&self) -> f64 {
+        self.vain_steps as f64 / self.calm_steps.max(1) as f64
     }
 
     /// Median of the lead times in steps, the lower one of two; absent where nothing was foreseen.
@@ -226,6 +239,19 @@ mod tests {
             let leads = (found.lead_min(), found.lead_median());
             let counts = (found.foreseen, found.missed, found.false_alarms, leads.0, leads.1);
             assert_eq!(counts, expected, "{steps}");
+        }
+    }
+
+    #[test]
+    fn steps_with_the_alarm_on_are_in_vain_only_where_no_overload_follows() {
+        for (steps, on, vain) in [
+            ("aaX..aaX", 4, 0),
+            ("aaaa....", 4, 4),
+            ("aaaaaaaaa", 9, 8),
+            ("a....aX", 2, 1),
+        ] {
+            let found = tally(steps, 4);
+            assert_eq!((found.alarm_steps, found.vain_steps), (on, vain), "{steps}");
         }
     }
 

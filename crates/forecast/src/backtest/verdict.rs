@@ -11,9 +11,11 @@
 //!    overloads, where the 0.9 alarm foresees a fifth or more, is right at least every other time, and still beats the
 //!    plain one by 0.05.
 //! 4. Else it **will not help**: because a plain alarm does as well, because overloads are so frequent that what foresees
-//!    them is on too long, or that any alarm is right by chance (calm lasts two horizons or less on the mean), because no alarm is both early and right, or because overloads come without a sign.
+//!    them is on too long, or that any alarm is right by chance (calm lasts two horizons or less on the mean), because
+//!    no alarm is both early and right, or because overloads come without a sign.
 //!
-//! Alarms that are on for more than a quarter of the calm time count in none of these: see [`AlarmRow::is_candidate`].
+//! Alarms that are on in vain for more than a quarter of the calm time count in none of these: see
+//! [`AlarmRow::is_candidate`].
 //!
 //! Without a threshold the error decides: the mean absolute error at the end of the horizon beside the best of
 //! persistence, the seasonal naive forecast and a smoothed level. A tenth less helps; 3 % less helps a little; anything else does not.
@@ -134,7 +136,7 @@ fn on_alarms(warning: &EarlyWarning) -> Verdict {
 
 const TOO_FREQUENT: &str = "overloads are so frequent for this horizon that an alarm tells nothing; give a higher threshold or a shorter horizon";
 const ALWAYS_NEAR: &str = "calm lasts no longer than two horizons on the mean";
-const ON_TOO_LONG: &str = "alarms that foresee them are on for more than a quarter of the calm time";
+const ON_TOO_LONG: &str = "alarms that foresee them are on in vain for more than a quarter of the calm time";
 
 fn how_long(row: &AlarmRow) -> String {
     let percent = row.tally.on_share() * 100.0;

@@ -5,8 +5,8 @@
 //! may foresee as much as any forecast. So levels from half of the threshold on are all tried, and the best of them in
 //! hindsight is what a forecast has to beat.
 //!
-//! An alarm that is on for more than a quarter of the calm time is no candidate for the best, however much it foresees:
-//! nobody can act on it.
+//! An alarm that is on in vain for more than a quarter of the calm time is no candidate for the best, however much it
+//! foresees: nobody can act on it.
 
 use super::{
     hint,
@@ -38,13 +38,13 @@ pub struct AlarmRow {
     pub tally: AlarmTally,
 }
 
-/// Share of the calm time that an alarm may be on.
-const ON_MAX: f64 = 0.25;
+/// Share of the calm time that an alarm may be on in vain.
+const VAIN_MAX: f64 = 0.25;
 
 impl AlarmRow {
-    /// Whether it is off for most of the calm time, so that it tells something when it is on.
+    /// Whether it is off for most of the calm time that no overload follows, so that it tells something when it is on.
     pub fn is_candidate(&self) -> bool {
-        self.tally.on_share() <= ON_MAX
+        self.tally.vain_share() <= VAIN_MAX
     }
 }
 
@@ -86,13 +86,14 @@ impl EarlyWarning {
         })
     }
 
-    /// The best alarm on any quantile's path, by [`AlarmTally::score`], of those that are on for a quarter of the calm
-    /// time or less.
+    /// The best alarm on any quantile's path, by [`AlarmTally::score`], of those that are on in vain for a
+    /// quarter of the calm time or less.
     pub fn best_predicted(&self) -> Option<&AlarmRow> {
         self.best(|alarm| matches!(alarm, Alarm::Predicted { .. }))
     }
 
-    /// The best plain alarm, by [`AlarmTally::score`], of those that are on for a quarter of the calm time or less.
+    /// The best plain alarm, by [`AlarmTally::score`], of those that are on in vain for a quarter of the calm
+    /// time or less.
     pub fn best_present(&self) -> Option<&AlarmRow> {
         self.best(|alarm| matches!(alarm, Alarm::Present { .. }))
     }

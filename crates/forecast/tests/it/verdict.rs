@@ -73,7 +73,7 @@ fn an_alarm_that_is_hardly_ever_off_does_not_win() {
         let warning = report.early_warning.as_ref().unwrap();
         let best = [warning.best_predicted(), warning.best_present()];
         for best in best.into_iter().flatten() {
-            assert!(best.tally.on_share() <= 0.25, "{threshold}: {best:?}");
+            assert!(best.tally.vain_share() <= 0.25, "{threshold}: {best:?}");
         }
         let verdict = &report.verdict;
         assert_eq!(verdict.answer, Answer::WillNotHelp, "{threshold}: {verdict:?}");
@@ -88,12 +88,11 @@ fn an_alarm_that_is_hardly_ever_off_does_not_win() {
 }
 
 #[test]
-fn what_foresees_overloads_by_being_on_too_long_is_no_candidate() {
+fn an_alarm_that_is_on_for_long_but_always_right_is_one() {
     // Surges of four steps, every thirty: an alarm one horizon before is on for a third of the calm time.
-    let values: Vec<f64> = (0..900).map(|t| if t % 30 < 4 { 90.0 } else { 30.0 }).collect();
+    let values: Vec<f64> = (0..1_500).map(|t| if t % 30 < 4 { 90.0 } else { 30.0 }).collect();
     let verdict = with_threshold(values, 80.0).verdict;
-    assert_eq!(verdict.answer, Answer::WillNotHelp, "{verdict:?}");
-    assert!(verdict.reasons[1].contains("more than a quarter"), "{verdict:?}");
+    assert_ne!(verdict.answer, Answer::WillNotHelp, "{verdict:?}");
 }
 
 #[test]
