@@ -3,7 +3,8 @@
 
 use divan::{AllocProfiler, Bencher, black_box};
 use foreshift_forecast::{
-    Autoregression, Forecaster, Holt, LastValue, Predictor, PredictorOptions, Seasonal,
+    Autoregression, Forecaster, Holt, LastValue, Multivariate, Predictor, PredictorOptions, Seasonal,
+    SignalValues,
 };
 
 #[global_allocator]
@@ -65,6 +66,33 @@ fn tick_of_nodes(bencher: Bencher<'_, '_>, nodes: u64) {
     bencher.bench_local(|| {
         for node in &mut nodes {
             node.observe(t * STEP_MS, Some(load(t)));
+            black_box(node.forecast());
+        }
+        t += 1;
+    });
+}
+
+/// The same with what control adds to each node: the model of the node's signals, and signals.
+#[divan::bench(args = [1_000, 10_000], sample_count = 100, sample_size = 1)]
+fn tick_of_nodes_with_signals(bencher: Bencher<'_, '_>, nodes: u64) {
+    let signals = |t: u64| SignalValues {
+        cpu: Some(load(t) / 100.0),
+        requests_per_s: Some(40.0 * load(t + 3)),
+        response_ms_p99: Some(20.0 + load(t)),
+        connections: Some(200.0 + load(t / 8)),
+        ..SignalValues::default()
+    };
+    let with_signals = |stagger| {
+        let mut predictor = node(stagger);
+        predictor.add_model(Box::new(Multivariate::of_node_signals(20)));
+        (600..900).for_each(|t| predictor.observe_with(t * STEP_MS, Some(load(t)), &signals(t)));
+        predictor
+    };
+    let mut nodes: Vec<Predictor> = (0..nodes).map(with_signals).collect();
+    let mut t = 900;
+    bencher.bench_local(|| {
+        for node in &mut nodes {
+            node.observe_with(t * STEP_MS, Some(load(t)), &signals(t));
             black_box(node.forecast());
         }
         t += 1;

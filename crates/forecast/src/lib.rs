@@ -31,6 +31,7 @@ mod pending;
 mod pool;
 mod prediction;
 mod predictor;
+mod quantile_loss;
 mod record;
 mod residuals;
 mod season;

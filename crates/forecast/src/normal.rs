@@ -1,5 +1,11 @@
 //! The standard normal distribution.
 
+/// A normal's standard deviation, by its mean absolute deviation: the root of π/2.
+pub(crate) const DEVIATION_BY_MEAN_ABSOLUTE: f64 = 1.253_314_137_315_500_3;
+
+/// And by its median absolute deviation.
+pub(crate) const DEVIATION_BY_MEDIAN_ABSOLUTE: f64 = 1.482_602_218_505_602;
+
 /// The value below which the share `q` in (0, 1) of a standard normal lies.
 ///
 /// Acklam's rational approximation, relative error under 1.2e-9; infinite at 0 and 1.

@@ -6,7 +6,7 @@
 //! All have bands, or a comparison of quantile losses would be no comparison: normal ones, as wide as their own recent
 //! errors at each distance. The spread is from mean absolute errors, which neither overflow nor vanish where squares do.
 
-use crate::normal;
+use crate::normal::{self, DEVIATION_BY_MEAN_ABSOLUTE};
 
 /// A baseline's point and spread.
 #[derive(Debug)]
@@ -27,8 +27,6 @@ struct Recent {
 
 /// Errors that the mean remembers at most.
 const MEMORY: f64 = 500.0;
-/// Standard deviation of a normal distribution by its mean absolute deviation: the root of π/2.
-const DEVIATION_BY_MEAN: f64 = 1.253_314_137_315_5;
 
 impl Baseline {
     pub(super) fn new(period: Option<usize>, horizon: usize, quantiles: &[f64]) -> Self {
@@ -58,7 +56,7 @@ impl Baseline {
 
     /// How far quantile `i` lies from the point `k + 1` steps ahead.
     pub(super) fn offset(&self, k: usize, i: usize) -> f64 {
-        self.deviations[i] * DEVIATION_BY_MEAN * self.errors[k].mean
+        self.deviations[i] * DEVIATION_BY_MEAN_ABSOLUTE * self.errors[k].mean
     }
 }
 

@@ -1,5 +1,7 @@
 //! Scores of forecasts: of points, of quantiles, of bands; by horizon and over all.
 
+use crate::quantile_loss::quantile_loss;
+
 /// Scores at one horizon, or over all.
 ///
 /// Errors are in the series' unit. `NaN` never occurs: what cannot be told is `None`.
@@ -82,7 +84,7 @@ impl Collector {
         sums.smape += if size > 0.0 { 200.0 * (error / size) } else { 0.0 };
         for (i, (&q, under)) in self.quantiles.iter().zip(&mut sums.under).enumerate() {
             let miss = y - path(i);
-            sums.loss += if miss > 0.0 { q * miss } else { (q - 1.0) * miss };
+            sums.loss += quantile_loss(miss, q);
             *under += u64::from(miss <= 0.0);
         }
         if let Some((low, high)) = self.band {

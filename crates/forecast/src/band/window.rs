@@ -1,6 +1,6 @@
 //! One view of the newest errors: how many of them, and in which unit.
 
-use crate::{error_mean::ErrorMean, residuals::Residuals};
+use crate::{error_mean::ErrorMean, quantile_loss::quantile_loss, residuals::Residuals};
 
 /// What residuals are divided by before they are compared with others of another time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Units {
 pub(crate) struct Window {
     unit: Unit,
     residuals: Residuals,
-    /// Quantile loss, by quantile.
+    /// Quantile loss, by quantile; none where this is the only window, and nothing has to be told apart.
     losses: Box<[ErrorMean]>,
 }
 
@@ -74,8 +74,7 @@ impl Window {
         }
         for (i, &q) in quantiles.iter().enumerate() {
             let over = residual - self.offset(q, units);
-            let loss = if over > 0.0 { q * over } else { (q - 1.0) * over };
-            self.losses[i].add(loss, LOSS_KEPT);
+            self.losses[i].add(quantile_loss(over, q), LOSS_KEPT);
         }
     }
 

@@ -5,6 +5,8 @@
 //! noise every few dozen steps, on its errors as rarely as below. Extremes are drawn in first, so that a lone spike is no
 //! change.
 
+use crate::normal::{DEVIATION_BY_MEAN_ABSOLUTE, DEVIATION_BY_MEDIAN_ABSOLUTE};
+
 /// What an error must exceed to count, in standard deviations: half of the smallest change that is looked for.
 const SLACK: f64 = 0.5;
 /// Largest standardised error.
@@ -13,10 +15,6 @@ const ERROR_MAX: f64 = 4.0;
 const WARM_UP: usize = 30;
 /// Memory of the scale, in errors.
 const SCALE_MEMORY: f64 = 300.0;
-/// From a median absolute error to a standard deviation, where errors are normal.
-const DEVIATION_PER_MEDIAN: f64 = 1.482_6;
-/// From a mean absolute error to a standard deviation, where errors are normal.
-const DEVIATION_PER_ERROR: f64 = 1.253_314;
 
 /// Which way errors, observed less expected, went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +118,7 @@ impl Cusum {
             self.first.push(error.abs());
             if self.first.len() == WARM_UP {
                 let median = *self.first.select_nth_unstable_by(WARM_UP / 2, f64::total_cmp).1;
-                self.mean_absolute = median * DEVIATION_PER_MEDIAN / DEVIATION_PER_ERROR;
+                self.mean_absolute = median * DEVIATION_BY_MEDIAN_ABSOLUTE / DEVIATION_BY_MEAN_ABSOLUTE;
             }
             return None;
         }
@@ -140,7 +138,7 @@ impl Cusum {
 
     /// The error in standard deviations and in its unit, its extremes drawn in; the scale learns from it afterwards.
     fn standardise(&mut self, error: f64) -> (f64, f64) {
-        let unit = self.mean_absolute * DEVIATION_PER_ERROR;
+        let unit = self.mean_absolute * DEVIATION_BY_MEAN_ABSOLUTE;
         let (standardised, error) = if unit > 0.0 {
             let drawn = error.clamp(-ERROR_MAX * unit, ERROR_MAX * unit);
             (drawn / unit, drawn)

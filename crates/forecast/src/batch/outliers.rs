@@ -4,9 +4,10 @@
 //! the median absolute deviation (Hampel, *The influence curve and its role in robust estimation*, JASA 69, 1974). What
 //! is expected is the median of the values around, or what a model said.
 
+use crate::normal::DEVIATION_BY_MEDIAN_ABSOLUTE;
+
 /// Robust standard deviations that a value may be off: load has heavier tails than the 3 that are usual allow for.
 const LIMIT: f64 = 6.0;
-const DEVIATION_PER_MEDIAN: f64 = 1.4826;
 /// Values on each side that the running median looks at.
 const HALF_WINDOW: usize = 12;
 /// Where more of a series is off, that is how the series is.
@@ -77,7 +78,7 @@ fn allowed(values: &[f64], expected: &[f64]) -> f64 {
     let median = *deviations.select_nth_unstable_by(count / 2, f64::total_cmp).1;
     // Where most values are just as expected, the mean deviation of the others tells the unit.
     let unit = if median > 0.0 {
-        DEVIATION_PER_MEDIAN * median
+        DEVIATION_BY_MEDIAN_ABSOLUTE * median
     } else {
         deviations.iter().map(|d| d / count as f64).sum()
     };

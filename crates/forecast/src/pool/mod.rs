@@ -2,8 +2,8 @@
 //!
 //! Which model is best differs between series and changes within one; a pool with feedback is about as good as the best
 //! of them without being told which that is. Each model is judged at each anchor when the instant it forecast has
-//! come, by its discounted mean loss at the quantile that matters; weights fall exponentially with the distance to the best, so that a
-//! model much worse has none.
+//! come, by its discounted mean loss at the quantile that matters; weights fall exponentially with the distance to the
+//! best, so that a model much worse has none.
 
 mod columns;
 mod replay;
@@ -116,8 +116,10 @@ impl Pool {
     fn judge(&mut self, y: f64, shift: Option<Lasting>) {
         let columns = self.columns();
         let (selection, kept) = (self.settings.selection, self.settings.error_kept());
-        let due = self.pending.row(0).get(columns.point);
-        self.unrest.observe(y, (!due.is_nan()).then_some(y - due));
+        if columns.units.is_some() {
+            let due = self.pending.row(0).get(columns.point);
+            self.unrest.observe(y, (!due.is_nan()).then_some(y - due));
+        }
         for (a, band) in self.bands.iter_mut().enumerate() {
             let row = self.pending.row(a);
             let standings = &mut self.standings[a * columns.point..][..columns.point];

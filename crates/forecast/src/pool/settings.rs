@@ -70,11 +70,10 @@ impl Settings {
     }
 
     fn windows(&self, steps_ahead: usize) -> Vec<Window> {
-        let count = self.quantiles.len();
         match self.profile {
             Profile::Compact => {
                 let residuals = Residuals::spread(COMPACT_WINDOW, steps_ahead);
-                vec![Window::new(Unit::One, residuals, count)]
+                vec![Window::new(Unit::One, residuals, 0)]
             }
             Profile::Thorough => [
                 (Unit::One, 80),
@@ -83,7 +82,7 @@ impl Settings {
                 (Unit::Error, 300),
                 (Unit::Level, 300),
             ]
-            .map(|(unit, capacity)| Window::new(unit, Residuals::new(capacity), count))
+            .map(|(unit, capacity)| Window::new(unit, Residuals::new(capacity), self.quantiles.len()))
             .into(),
         }
     }

@@ -1,6 +1,6 @@
 //! How a model has done lately at one anchor.
 
-use crate::error_mean::ErrorMean;
+use crate::{error_mean::ErrorMean, quantile_loss::quantile_loss};
 
 /// The discounted mean loss of one model, at the quantile by which models are selected.
 ///
@@ -23,12 +23,7 @@ impl Standing {
             return;
         }
         let over = error - f64::from(self.offset);
-        let loss = if over > 0.0 {
-            quantile * over
-        } else {
-            (quantile - 1.0) * over
-        };
-        self.loss.add(loss, kept);
+        self.loss.add(quantile_loss(over, quantile), kept);
         let step = OFFSET_GAIN * self.loss.mean(1).unwrap_or(0.0) / quantile.min(1.0 - quantile);
         let hit = f64::from(u8::from(over <= 0.0));
         self.offset += (step * (quantile - hit)) as f32;

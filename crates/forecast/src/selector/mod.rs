@@ -5,9 +5,10 @@
 //! model needs no other merit than having been right, and one that fails loses its weight within some tens of steps.
 //! Where persistence was better lately, persistence is what the selector says.
 //!
-//! Everything in [`Selector::observe`] takes constant time, but for refits, which it only announces: [`Selector::refit_due`]
-//! gives a [`Refit`] that may be run on any thread while the selector goes on, and [`Selector::accept`] takes the result.
-//! [`Selector::refit`] does both at once, for back-tests and reports.
+//! [`Selector::observe`] takes constant time, but where a value is of another order of size than all before it, some fifty
+//! times at most in any series: then it begins anew and goes through what it remembers. Refits it only announces:
+//! [`Selector::refit_due`] gives a [`Refit`] that may be run on any thread while the selector goes on, and
+//! [`Selector::accept`] takes the result. [`Selector::refit`] does both at once, for back-tests and reports.
 //!
 //! For thousands of load scores in every tick of a control loop there is the [`Predictor`](crate::Predictor): the same
 //! pool with fewer models and windows.
@@ -46,9 +47,8 @@ pub struct Selector {
     periods: Vec<usize>,
     /// The last members of the pool, which are not ours.
     added: usize,
-    /// Values so far; missing ones since the newest.
+    /// Values so far.
     seen: u64,
-    missing: usize,
     is_negative: bool,
 }
 
@@ -97,7 +97,6 @@ impl Selector {
             periods,
             added: 0,
             seen: 0,
-            missing: 0,
             is_negative: false,
             options,
         })
@@ -117,14 +116,11 @@ impl Selector {
         self.history.push(y.unwrap_or(f64::NAN));
         if let Some(y) = y {
             self.seen += 1;
-            self.missing = 0;
             if self.unit.is_outgrown(y) {
                 self.unit.grow(y);
                 self.replay();
                 return;
             }
-        } else {
-            self.missing += 1;
         }
         self.step(y);
     }

@@ -173,10 +173,14 @@ impl Selector {
             self.set_periods(periods);
             return;
         }
+        // What came in meanwhile, as far as it is remembered.
         let elapsed = (self.history.steps - refits.at_step) as usize + refits.tail;
+        let elapsed = elapsed.min(self.history.values.len());
         for (slot, fitted) in refits.fitted.into_iter().enumerate() {
             match fitted {
                 Ok(fitted) => self.install(slot, fitted, elapsed),
+                // One that was fitted before goes on as it was.
+                Err(_) if self.slots.states[slot] == State::Fitted => {}
                 Err(error) => self.slots.states[slot] = State::Refused(error.to_string()),
             }
         }
@@ -193,7 +197,7 @@ impl Selector {
         let mut model = Box::new(Batch::new(fitted));
         if is_first {
             self.pool.replace(member, model);
-            self.pool.replay(member, elapsed.min(history.values.len()), ago);
+            self.pool.replay(member, elapsed, ago);
         } else {
             (0..elapsed).rev().for_each(|age| model.update(ago(age)));
             self.pool.replace(member, model);

@@ -204,3 +204,38 @@ fn the_level_of_a_counter_makes_no_band_wide() {
         y += 55.0 + 5.0 * source.normal();
     }
 }
+
+#[test]
+fn the_unit_of_a_series_changes_no_forecast() {
+    let series = Source::new(21).autoregression(500, 0.9);
+    let forecast = |unit: f64| {
+        let mut selector = selector("online");
+        series.iter().for_each(|&y| selector.observe(Some(y * unit)));
+        let prediction = selector.predict().expect("much was seen");
+        prediction.point().iter().map(|y| y / unit).collect::<Vec<_>>()
+    };
+    let usual = forecast(1.0);
+    for unit in [1e-200, 1e-7, 1e-4, 1e6, 1e40] {
+        for (a, b) in forecast(unit).iter().zip(&usual) {
+            // What is kept in two bytes is rounded elsewhere.
+            assert!((a / b - 1.0).abs() < 2e-3, "{unit}: {a} for {b}");
+        }
+    }
+}
+
+#[test]
+fn a_result_that_comes_very_late_is_caught_up_by_what_is_remembered() {
+    let mut selector = selector("auto");
+    let mut source = Source::new(8);
+    source
+        .autoregression(100, 0.7)
+        .into_iter()
+        .for_each(|y| selector.observe(Some(y)));
+    let refit = selector.refit_due().expect("100 values are enough");
+    source
+        .autoregression(9_000, 0.7)
+        .into_iter()
+        .for_each(|y| selector.observe(Some(y)));
+    selector.accept(refit.run());
+    assert!(selector.predict().is_some());
+}
