@@ -10,7 +10,6 @@ use std::{
 };
 
 use foreshift_wire::{IngressEvent, NodeId, SessionId};
-use tokio::net::TcpStream;
 
 use crate::{
     connections::Connection,
@@ -18,6 +17,7 @@ use crate::{
     io::{Deadline, Input, write_all},
     message::{Reached, StreamCommand, ToMover},
     node::Node,
+    stream::Stream,
     worker::{Worker, connect},
 };
 
@@ -39,7 +39,7 @@ pub(crate) trait Resume {
     /// Asks the node at the other end of `node` to go on.
     async fn resume(
         &self,
-        node: &TcpStream,
+        node: &Stream,
         fields: &Fields<'_>,
         within: Duration,
     ) -> Result<Self::Resumed, String>;
@@ -57,7 +57,7 @@ pub(crate) fn connect_later(worker: &Rc<Worker>, connection: &Rc<Connection>, to
 
 /// Sends a request and reads the head of its final answer, and what came behind it.
 pub(crate) async fn ask(
-    node: &TcpStream,
+    node: &Stream,
     request: &[u8],
     within: Duration,
 ) -> Result<(ResponseHead, Vec<u8>), String> {
@@ -95,7 +95,7 @@ pub(crate) async fn take_over<R: Resume>(
     session: SessionId,
     dead: &Rc<Node>,
     stream: &R,
-) -> Option<(NodeId, TcpStream, R::Resumed)> {
+) -> Option<(NodeId, Stream, R::Resumed)> {
     let pool = &worker.pools[connection.pool];
     if still_listens(dead, pool.config.connect_timeout.get()).await {
         return None;

@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{net::TcpStream, time::Sleep};
+use tokio::time::Sleep;
+
+use crate::stream::Stream;
 
 /// A deadline that is moved with every request but armed only when it might pass.
 ///
@@ -53,16 +55,12 @@ impl Deadline {
 }
 
 /// Reads what is there into `buffer`; `TimedOut` once the deadline has passed. 0 is the end.
-pub(crate) async fn read(
-    stream: &TcpStream,
-    buffer: &mut [u8],
-    deadline: &mut Deadline,
-) -> io::Result<usize> {
+pub(crate) async fn read(stream: &Stream, buffer: &mut [u8], deadline: &mut Deadline) -> io::Result<usize> {
     poll_fn(|cx| poll_read(stream, buffer, deadline, cx)).await
 }
 
 pub(crate) fn poll_read(
-    stream: &TcpStream,
+    stream: &Stream,
     buffer: &mut [u8],
     deadline: &mut Deadline,
     cx: &mut Context<'_>,
@@ -83,11 +81,7 @@ pub(crate) fn poll_read(
 }
 
 /// Writes all of `bytes`; `TimedOut` once the deadline has passed.
-pub(crate) async fn write_all(
-    stream: &TcpStream,
-    mut bytes: &[u8],
-    deadline: &mut Deadline,
-) -> io::Result<()> {
+pub(crate) async fn write_all(stream: &Stream, mut bytes: &[u8], deadline: &mut Deadline) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.try_write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -110,11 +104,10 @@ pub(crate) async fn write_all(
 
 /// Ends a connection so that what was written last arrives: a plain close discards it where the other side
 /// sent something that was not read.
-pub(crate) async fn linger(stream: TcpStream) {
+pub(crate) async fn linger(stream: Stream) {
     let mut deadline = Deadline::default();
     deadline.after(Duration::from_secs(1));
-    let raw = socket2::SockRef::from(&stream);
-    if raw.shutdown(std::net::Shutdown::Write).is_err() {
+    if stream.shutdown_write().is_err() {
         return;
     }
     let mut sink = [0; 1024];
@@ -157,7 +150,7 @@ impl Input {
     /// is reached.
     pub(crate) async fn read_more(
         &mut self,
-        stream: &TcpStream,
+        stream: &Stream,
         limit: usize,
         deadline: &mut Deadline,
     ) -> io::Result<usize> {
@@ -168,7 +161,7 @@ impl Input {
     }
 
     /// As [`Self::read_more`], of what is there now; else `WouldBlock`.
-    pub(crate) fn read_now(&mut self, stream: &TcpStream, limit: usize) -> io::Result<usize> {
+    pub(crate) fn read_now(&mut self, stream: &Stream, limit: usize) -> io::Result<usize> {
         self.make_room(limit)?;
         let n = stream.try_read(&mut self.bytes[self.end..])?;
         self.end += n;

@@ -19,6 +19,7 @@ mod message;
 mod mover;
 mod node;
 mod sse;
+mod stream;
 mod table;
 mod worker;
 mod ws;

@@ -96,15 +96,15 @@ pub(crate) enum StreamCommand {
 #[derive(Debug)]
 pub(crate) enum Reached {
     /// Connected to the new node, or not.
-    Connected(Result<tokio::net::TcpStream, String>),
+    Connected(Result<crate::stream::Stream, String>),
     /// Shook hands, with the bytes that came behind the handshake.
-    Opened(Result<(tokio::net::TcpStream, Vec<u8>), String>),
+    Opened(Result<(crate::stream::Stream, Vec<u8>), String>),
     /// Another node took over a WebSocket, or none did.
-    FailedOver(Option<(NodeId, tokio::net::TcpStream, Vec<u8>)>),
+    FailedOver(Option<(NodeId, crate::stream::Stream, Vec<u8>)>),
     /// The new node goes on with an event stream, or not.
-    Resumed(Result<(tokio::net::TcpStream, Resumed), String>),
+    Resumed(Result<(crate::stream::Stream, Resumed), String>),
     /// Another node took over an event stream, or none did.
-    TakenOver(Option<(NodeId, tokio::net::TcpStream, Resumed)>),
+    TakenOver(Option<(NodeId, crate::stream::Stream, Resumed)>),
 }
 
 /// From a worker to the mover.

@@ -10,9 +10,8 @@ use std::{
 
 use foreshift_wire::{LatencyBuckets, NodeId, NodeReport};
 use histogram::Histogram;
-use tokio::net::TcpStream;
 
-use crate::connections::micros_since;
+use crate::{connections::micros_since, stream::Stream};
 
 /// How long a node that refused a connection is avoided, where another one is ready.
 const SUSPECT_FOR: Duration = Duration::from_secs(2);
@@ -23,7 +22,7 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 
 /// A connection to a node that waits for its next request.
 struct Idle {
-    stream: TcpStream,
+    stream: Stream,
     since: Instant,
 }
 
@@ -62,7 +61,7 @@ impl Node {
     }
 
     /// An idle connection that is still open, the last used first: its buffers are warm.
-    pub(crate) fn take_idle(&self, now: Instant) -> Option<TcpStream> {
+    pub(crate) fn take_idle(&self, now: Instant) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
         while let Some(Idle { stream, since }) = idle.pop() {
             if now.saturating_duration_since(since) > IDLE_FOR {
@@ -79,7 +78,7 @@ impl Node {
     }
 
     /// Keeps a connection for the next request.
-    pub(crate) fn put_idle(&self, stream: TcpStream, now: Instant) {
+    pub(crate) fn put_idle(&self, stream: Stream, now: Instant) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < IDLE_MAX {
             idle.push(Idle { stream, since: now });

@@ -3,7 +3,6 @@
 use std::{io, net::SocketAddr, rc::Rc, time::Instant};
 
 use foreshift_wire::ConnectionKind;
-use tokio::net::TcpStream;
 
 use super::{
     Chunked,
@@ -14,6 +13,7 @@ use super::{
 use crate::{
     connections::Connection,
     io::{Deadline, Input, linger, write_all},
+    stream::Stream,
     worker::{Listener, Place, Worker},
     ws::{Handshaken, Pair},
 };
@@ -25,7 +25,7 @@ const HTTP2_PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     listener: Rc<Listener>,
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     place: Place,
 ) {
@@ -61,7 +61,7 @@ pub(crate) async fn serve(
 async fn begins_with_websocket(
     worker: &Worker,
     listener: &Listener,
-    stream: &TcpStream,
+    stream: &Stream,
     input: &mut Input,
     deadline: &mut Deadline,
 ) -> bool {
@@ -87,7 +87,7 @@ async fn begins_with_websocket(
 /// Reads until it is certain whether the client begins with HTTP/2's preface.
 async fn speaks_http2(
     worker: &Worker,
-    stream: &TcpStream,
+    stream: &Stream,
     input: &mut Input,
     deadline: &mut Deadline,
 ) -> io::Result<bool> {
@@ -114,7 +114,7 @@ async fn speaks_http2(
 struct Http1 {
     worker: Rc<Worker>,
     listener: Rc<Listener>,
-    stream: TcpStream,
+    stream: Stream,
     connection: Rc<Connection>,
     source_text: String,
     input: Input,

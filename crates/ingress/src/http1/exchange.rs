@@ -12,7 +12,6 @@ use std::{
 };
 
 use foreshift_wire::{ConnectionKind, Cookie, SameSite, SessionId};
-use tokio::net::TcpStream;
 
 use super::{
     head::{Framing, Method, RequestHead, line},
@@ -25,6 +24,7 @@ use crate::{
     io::{Deadline, Input, write_all},
     node::Node,
     sse,
+    stream::Stream,
     worker::{Pool, Worker},
     ws::{self, Handshake, Handshaken},
 };
@@ -75,7 +75,7 @@ const NODES_TRIED: usize = 3;
 pub(crate) struct Exchange<'a> {
     pub(crate) worker: &'a Rc<Worker>,
     pub(crate) pool: &'a Pool,
-    pub(crate) client: &'a TcpStream,
+    pub(crate) client: &'a Stream,
     pub(crate) connection: &'a Rc<Connection>,
     pub(crate) input: &'a mut Input,
     pub(crate) head_bytes: &'a mut Vec<u8>,
@@ -128,7 +128,7 @@ impl Exchange<'_> {
     }
 
     /// A connection to the node, and whether it was used before.
-    async fn connect(&mut self, node: &Rc<Node>, now: Instant) -> io::Result<(TcpStream, bool)> {
+    async fn connect(&mut self, node: &Rc<Node>, now: Instant) -> io::Result<(Stream, bool)> {
         if let Some(stream) = node.take_idle(now) {
             return Ok((stream, true));
         }
@@ -140,7 +140,7 @@ impl Exchange<'_> {
         &mut self,
         head: &RequestHead,
         node: &Rc<Node>,
-        (mut stream, mut reused): (TcpStream, bool),
+        (mut stream, mut reused): (Stream, bool),
         started: Instant,
     ) -> Outcome {
         node.begin(started);
@@ -201,13 +201,7 @@ impl Exchange<'_> {
         }
     }
 
-    async fn stream_events(
-        &mut self,
-        node: TcpStream,
-        framing: Framing,
-        first: &[u8],
-        took_us: u64,
-    ) -> Outcome {
+    async fn stream_events(&mut self, node: Stream, framing: Framing, first: &[u8], took_us: u64) -> Outcome {
         let (worker, connection) = (self.worker, self.connection);
         let events = sse::EventStream::new(worker, connection, self.client, node, self.head_bytes, framing);
         let ended = events.run(first).await;
@@ -223,7 +217,7 @@ impl Exchange<'_> {
         Outcome::Close
     }
 
-    async fn forward(&mut self, head: &RequestHead, stream: &TcpStream, started: Instant) -> Forwarded {
+    async fn forward(&mut self, head: &RequestHead, stream: &Stream, started: Instant) -> Forwarded {
         let timeout = self.pool.config.request_timeout.get();
         self.deadline.set(started + timeout);
         if write_all(stream, self.head_bytes, self.deadline).await.is_err() {
@@ -333,7 +327,7 @@ impl Exchange<'_> {
 struct Answer<'a> {
     worker: &'a Rc<Worker>,
     pool: &'a Pool,
-    client: &'a TcpStream,
+    client: &'a Stream,
     connection: &'a Rc<Connection>,
     head: &'a RequestHead,
     head_bytes: &'a [u8],
@@ -347,7 +341,7 @@ struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    async fn relay(&mut self, stream: &TcpStream) -> Forwarded {
+    async fn relay(&mut self, stream: &Stream) -> Forwarded {
         let mut input = Input::default();
         input.wake(&self.worker.buffers);
         let mut reply = Vec::with_capacity(1024);
@@ -363,7 +357,7 @@ impl Answer<'_> {
     /// Reads to the final head; interim ones are passed on.
     async fn read_head(
         &mut self,
-        stream: &TcpStream,
+        stream: &Stream,
         input: &mut Input,
         reply: &mut Vec<u8>,
     ) -> Result<ResponseHead, Forwarded> {
@@ -406,7 +400,7 @@ impl Answer<'_> {
 
     async fn relay_body(
         &mut self,
-        stream: &TcpStream,
+        stream: &Stream,
         response: ResponseHead,
         input: &mut Input,
         mut reply: Vec<u8>,
@@ -466,7 +460,7 @@ impl Answer<'_> {
         }
     }
 
-    async fn rest_of_body(&mut self, stream: &TcpStream, body: &mut Body) -> Result<u64, RelayError> {
+    async fn rest_of_body(&mut self, stream: &Stream, body: &mut Body) -> Result<u64, RelayError> {
         let mut buffer = self.worker.large_buffers.take();
         let relayed = relay_response(
             self.client,

@@ -2,10 +2,11 @@
 
 use std::io;
 
-use tokio::net::TcpStream;
-
 use super::{Chunked, head::Framing, reject::Reject};
-use crate::io::{Deadline, Input, read, write_all};
+use crate::{
+    io::{Deadline, Input, read, write_all},
+    stream::Stream,
+};
 
 /// How a request's body ended.
 pub(crate) enum BodyEnd {
@@ -25,9 +26,9 @@ pub(crate) enum BodyError {
 
 /// Sends the client's body to the node: what is in `input`, then what comes. Trailers are dropped.
 pub(crate) async fn send_body(
-    client: &TcpStream,
+    client: &Stream,
     input: &mut Input,
-    node: &TcpStream,
+    node: &Stream,
     framing: Framing,
     body_max: u64,
     idle: std::time::Duration,
@@ -84,8 +85,8 @@ pub(crate) enum RelayError {
 /// Passes the rest of a response's body on, after `body` has seen its start. Returns the bytes passed and whether
 /// the node's connection is at a message's end.
 pub(crate) async fn relay_response(
-    client: &TcpStream,
-    node: &TcpStream,
+    client: &Stream,
+    node: &Stream,
     body: &mut Body,
     buffer: &mut [u8],
     idle: std::time::Duration,

@@ -20,10 +20,12 @@ use std::{
 
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 
 use self::{answer::Answering, rewind::Rewind};
-use crate::worker::{Listener, Place, Worker};
+use crate::{
+    stream::Stream,
+    worker::{Listener, Place, Worker},
+};
 
 pub(crate) use upstream::Upstreams;
 
@@ -65,7 +67,7 @@ impl ClientConnection {
 pub(crate) async fn serve(
     worker: Rc<Worker>,
     listener: Rc<Listener>,
-    stream: TcpStream,
+    stream: Stream,
     begun: Vec<u8>,
     peer: SocketAddr,
     _place: Place,

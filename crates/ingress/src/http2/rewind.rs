@@ -6,19 +6,18 @@ use std::{
     task::{Context, Poll},
 };
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::stream::Stream;
 
 pub(super) struct Rewind {
     begun: Vec<u8>,
     at: usize,
-    stream: TcpStream,
+    stream: Stream,
 }
 
 impl Rewind {
-    pub(super) fn new(begun: Vec<u8>, stream: TcpStream) -> Self {
+    pub(super) fn new(begun: Vec<u8>, stream: Stream) -> Self {
         Self { begun, at: 0, stream }
     }
 }

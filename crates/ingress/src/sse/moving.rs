@@ -3,7 +3,6 @@
 use std::{rc::Rc, time::Instant};
 
 use foreshift_wire::NodeId;
-use tokio::net::TcpStream;
 
 use super::{
     resume::{Request, Resumed},
@@ -14,13 +13,14 @@ use crate::{
     elsewhere::{Resume, connect_later, take_over, tell_failed_over},
     message::{Reached, StreamCommand, StreamEvent},
     node::Node,
+    stream::Stream,
 };
 
 /// A hand-over under way.
 pub(super) struct Moving {
     to: Rc<Node>,
-    socket: Option<TcpStream>,
-    opened: Option<(TcpStream, Resumed)>,
+    socket: Option<Stream>,
+    opened: Option<(Stream, Resumed)>,
 }
 
 impl EventStream<'_> {
@@ -155,7 +155,7 @@ impl EventStream<'_> {
         Ok(())
     }
 
-    fn failed_over(&mut self, taken: Option<(NodeId, TcpStream, Resumed)>) -> Result<(), Ended> {
+    fn failed_over(&mut self, taken: Option<(NodeId, Stream, Resumed)>) -> Result<(), Ended> {
         let dead = self.node_of_now();
         let taken = taken.and_then(|(node, stream, resumed)| {
             let node = self.pool().table.node(&node)?;

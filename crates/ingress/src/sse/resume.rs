@@ -2,11 +2,10 @@
 
 use std::{rc::Rc, time::Duration};
 
-use tokio::net::TcpStream;
-
 use crate::{
     elsewhere::{Fields, Resume, ask},
     http1::{Framing, line},
+    stream::Stream,
 };
 
 /// A stream that another node has begun.
@@ -26,12 +25,7 @@ pub(super) struct Request {
 impl Resume for Request {
     type Resumed = Resumed;
 
-    async fn resume(
-        &self,
-        node: &TcpStream,
-        fields: &Fields<'_>,
-        within: Duration,
-    ) -> Result<Resumed, String> {
+    async fn resume(&self, node: &Stream, fields: &Fields<'_>, within: Duration) -> Result<Resumed, String> {
         let request = with_last_id(&self.head, self.last_id.as_deref(), fields);
         let (answer, behind) = ask(node, &request, within).await?;
         if !answer.event_stream {

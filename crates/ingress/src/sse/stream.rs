@@ -9,13 +9,13 @@ use std::{
 };
 
 use foreshift_wire::Failover;
-use tokio::net::TcpStream;
 
 use super::{events::Events, moving::Moving};
 use crate::{
     connections::{Connection, Delta},
     http1::{Chunked, Framing},
     node::Node,
+    stream::Stream,
     worker::{Pool, Worker},
 };
 
@@ -86,8 +86,8 @@ pub(crate) fn chunked_head(reply: &mut Vec<u8>, head: &[u8]) {
 pub(crate) struct EventStream<'a> {
     pub(super) worker: &'a Rc<Worker>,
     pub(super) connection: &'a Rc<Connection>,
-    pub(super) client: &'a TcpStream,
-    pub(super) node: TcpStream,
+    pub(super) client: &'a Stream,
+    pub(super) node: Stream,
     /// The connection to the node is broken.
     pub(super) node_dead: bool,
     /// The request as the node got it.
@@ -108,8 +108,8 @@ impl<'a> EventStream<'a> {
     pub(crate) fn new(
         worker: &'a Rc<Worker>,
         connection: &'a Rc<Connection>,
-        client: &'a TcpStream,
-        node: TcpStream,
+        client: &'a Stream,
+        node: Stream,
         request: &[u8],
         framing: Framing,
     ) -> Self {
@@ -261,7 +261,7 @@ impl<'a> EventStream<'a> {
     }
 
     /// Another node goes on.
-    pub(super) fn go_on(&mut self, node: &Rc<Node>, stream: TcpStream, framing: Framing) {
+    pub(super) fn go_on(&mut self, node: &Rc<Node>, stream: Stream, framing: Framing) {
         self.worker.serve_by(self.connection, node);
         self.connection.switches.set(self.connection.switches.get() + 1);
         self.node = stream;

@@ -55,7 +55,7 @@ fn take_in(worker: &Rc<Worker>, listener: &Rc<Listener>, stream: TcpStream, peer
     tokio::task::spawn_local(http1::serve(
         worker.clone(),
         listener.clone(),
-        stream,
+        stream.into(),
         peer,
         place,
     ));

@@ -26,7 +26,6 @@ use foreshift_placement::Keyed;
 use foreshift_wire::{ConnectionId, IngressEvent, KeySelector, Limits, PoolName};
 use std::collections::HashMap;
 use tokio::{
-    net::TcpStream,
     sync::{Notify, mpsc},
     task::LocalSet,
 };
@@ -38,6 +37,7 @@ use crate::{
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
     message::{StreamEvent, ToMover, ToWorker},
     node::Node,
+    stream::Stream,
     table::Table,
 };
 
@@ -208,7 +208,7 @@ impl Worker {
     }
 
     /// Waits for the client's next request. An error where the deadline passes or the worker drains.
-    pub(crate) async fn next_request(&self, stream: &TcpStream, deadline: &mut Deadline) -> io::Result<()> {
+    pub(crate) async fn next_request(&self, stream: &Stream, deadline: &mut Deadline) -> io::Result<()> {
         let mut drained = std::pin::pin!(self.drained.notified());
         std::future::poll_fn(|cx| {
             if let Poll::Ready(ready) = stream.poll_read_ready(cx) {
@@ -249,7 +249,7 @@ impl Worker {
     }
 
     /// Connects to a node within the pool's `connect_timeout`. A failure makes the node suspect.
-    pub(crate) async fn connect(&self, pool: &Pool, node: &Rc<Node>) -> io::Result<TcpStream> {
+    pub(crate) async fn connect(&self, pool: &Pool, node: &Rc<Node>) -> io::Result<Stream> {
         let connected = connect(node.address, pool.config.connect_timeout.get()).await;
         if let Err(error) = &connected {
             self.suspect(pool, node, &format!("connect to {}: {error}", node.address));
@@ -273,8 +273,8 @@ impl Worker {
 }
 
 /// Connects within `timeout`.
-pub(crate) async fn connect(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
-    let stream = tokio::time::timeout(timeout, TcpStream::connect(address))
+pub(crate) async fn connect(address: SocketAddr, timeout: Duration) -> io::Result<Stream> {
+    let stream = tokio::time::timeout(timeout, tokio::net::TcpStream::connect(address))
         .await
         .map_err(|_| {
             io::Error::new(
@@ -283,5 +283,5 @@ pub(crate) async fn connect(address: SocketAddr, timeout: Duration) -> io::Resul
             )
         })??;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    Ok(stream.into())
 }

@@ -5,7 +5,6 @@
 //! node are lost, as they would be with the client's own reconnect.
 
 use foreshift_wire::{Failover, NodeId};
-use tokio::net::TcpStream;
 
 use super::{
     moving::Input,
@@ -14,6 +13,7 @@ use super::{
 use crate::{
     elsewhere::{take_over, tell_failed_over},
     message::{Reached, StreamCommand},
+    stream::Stream,
 };
 
 const LOST: End = End::Close {
@@ -42,7 +42,7 @@ impl Pair {
         Ok(())
     }
 
-    pub(super) fn failed_over(&mut self, taken: Option<(NodeId, TcpStream, Vec<u8>)>) -> Result<(), End> {
+    pub(super) fn failed_over(&mut self, taken: Option<(NodeId, Stream, Vec<u8>)>) -> Result<(), End> {
         let taken =
             taken.and_then(|(id, stream, behind)| Some((self.pool().table.node(&id)?, stream, behind)));
         if let Some(dead) = self.node_of_now() {

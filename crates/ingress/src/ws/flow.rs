@@ -2,9 +2,8 @@
 
 use std::io;
 
-use tokio::net::TcpStream;
-
 use super::frame::FrameTracker;
+use crate::stream::Stream;
 
 pub(super) struct Flow {
     pub(super) tracker: FrameTracker,
@@ -34,7 +33,7 @@ impl Flow {
     }
 
     /// Writes what is kept. False where the other side takes no more now.
-    pub(super) fn flush(&mut self, to: &TcpStream) -> io::Result<bool> {
+    pub(super) fn flush(&mut self, to: &Stream) -> io::Result<bool> {
         while !self.is_flushed() {
             match to.try_write(&self.unsent[self.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -48,7 +47,7 @@ impl Flow {
     }
 
     /// Writes `bytes` behind what is kept; keeps what the other side does not take. Errors show at the next flush.
-    pub(super) fn send(&mut self, to: &TcpStream, bytes: &[u8]) {
+    pub(super) fn send(&mut self, to: &Stream, bytes: &[u8]) {
         if self.muted {
             return;
         }

@@ -2,12 +2,11 @@
 
 use std::time::Duration;
 
-use tokio::net::TcpStream;
-
 use super::extensions;
 use crate::{
     elsewhere::{Fields, Resume, ask},
     http1::line,
+    stream::Stream,
 };
 
 /// A WebSocket whose handshake a node has accepted.
@@ -16,7 +15,7 @@ pub(crate) struct Handshaken {
     /// What the node sent behind its answer.
     pub(crate) behind: Vec<u8>,
     /// The connection to the node; there once forwarding ended.
-    pub(crate) stream: Option<TcpStream>,
+    pub(crate) stream: Option<Stream>,
 }
 
 /// A handshake as it was made.
@@ -35,12 +34,7 @@ impl Resume for Handshake {
     type Resumed = Vec<u8>;
 
     /// The client knows only the first answer, so the new one must agree with it.
-    async fn resume(
-        &self,
-        node: &TcpStream,
-        fields: &Fields<'_>,
-        within: Duration,
-    ) -> Result<Vec<u8>, String> {
+    async fn resume(&self, node: &Stream, fields: &Fields<'_>, within: Duration) -> Result<Vec<u8>, String> {
         let mut request = self.request[..self.request.len() - 2].to_vec();
         for (name, value) in fields {
             line(&mut request, name.as_bytes(), value.as_bytes());

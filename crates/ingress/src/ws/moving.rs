@@ -10,7 +10,6 @@ use std::{
 };
 
 use foreshift_wire::NodeId;
-use tokio::net::TcpStream;
 
 use super::{
     frame::{CLOSE, FrameTracker, Opcode, PING, PONG, Sender, Step, close_payload, write_control},
@@ -23,6 +22,7 @@ use crate::{
     io::Deadline,
     message::{Reached, StreamCommand, StreamEvent},
     node::Node,
+    stream::Stream,
 };
 
 /// How the client's input is treated.
@@ -74,16 +74,16 @@ impl Held {
 /// A hand-over under way.
 pub(super) struct Moving {
     to: Rc<Node>,
-    socket: Option<TcpStream>,
+    socket: Option<Stream>,
     /// The new node's connection after the handshake, and what it has said.
-    opened: Option<(TcpStream, Vec<u8>)>,
+    opened: Option<(Stream, Vec<u8>)>,
     /// Payload of the ping whose pong is awaited.
     barrier: Option<[u8; 12]>,
 }
 
 /// The old node's connection after the switch: it may have something left to say.
 pub(super) struct Retiring {
-    pub(super) node: TcpStream,
+    pub(super) node: Stream,
     pub(super) deadline: Deadline,
     /// What the new node said behind its handshake.
     behind: Vec<u8>,

@@ -8,8 +8,6 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::TcpStream;
-
 use super::{
     flow::Flow,
     frame::{CLOSE, FrameTracker, Opcode, Sender, Step, Violation, close_payload, write_control},
@@ -21,6 +19,7 @@ use crate::{
     connections::{Connection, Delta},
     io::{Deadline, linger, write_all},
     node::Node,
+    stream::Stream,
     worker::{Place, Pool, Worker},
 };
 
@@ -40,8 +39,8 @@ pub(crate) struct Pair {
     pub(super) worker: Rc<Worker>,
     pub(super) connection: Rc<Connection>,
     pub(super) handshake: Handshake,
-    pub(super) client: TcpStream,
-    pub(super) node: TcpStream,
+    pub(super) client: Stream,
+    pub(super) node: Stream,
     /// The connection to the node is broken; nothing is read from or written to it.
     pub(super) node_dead: bool,
     /// The node sent a close frame.
@@ -70,7 +69,7 @@ impl Pair {
     /// the client sent behind its handshake.
     pub(crate) fn start(
         worker: Rc<Worker>,
-        client: TcpStream,
+        client: Stream,
         connection: Rc<Connection>,
         from_client: &[u8],
         handshaken: Handshaken,
@@ -475,7 +474,7 @@ impl Pair {
 }
 
 /// Tells a node that its client is gone, in a task of its own: a node that reads nothing must not keep the client.
-async fn farewell(node: TcpStream, mut up: Flow) {
+async fn farewell(node: Stream, mut up: Flow) {
     let mut deadline = Deadline::default();
     deadline.after(Duration::from_secs(5));
     if up.tracker.at_frame_boundary() {
