@@ -9,8 +9,7 @@ use std::{
 use foreshift_meta::Meta;
 use foreshift_placement::{Keyed, Secret};
 use foreshift_wire::{
-    Config, ConnectionFilter, ConnectionInfo, IngressEvent, IngressReport, KeySelector, NodeReport, PoolName,
-    PoolReport,
+    Config, ConnectionFilter, ConnectionInfo, IngressEvent, IngressReport, NodeReport, PoolName, PoolReport,
 };
 use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
@@ -47,7 +46,10 @@ pub async fn start(
         .collect();
     let count = config.ingress.workers.map_or_else(cores, usize::from).max(1);
     let mut sockets = listen(config, count)?;
-    let addresses = sockets.iter().map(|l| (l.name.clone(), l.address)).collect();
+    let addresses = sockets
+        .iter()
+        .map(|l| (l.listener.config.name.clone(), l.address))
+        .collect();
     let access = if config.ingress.access_log {
         Some(AccessLog::start()?)
     } else {
@@ -113,16 +115,14 @@ fn spawn(name: String, run: impl FnOnce() -> std::io::Result<()> + Send + 'stati
 
 /// A listener's sockets, one for each worker.
 struct Sockets {
-    name: String,
     address: SocketAddr,
-    pool: usize,
-    selectors: Vec<KeySelector>,
+    listener: worker::Listener,
     sockets: Vec<TcpListener>,
 }
 
 impl Sockets {
-    fn take(&mut self) -> Option<(TcpListener, usize, Vec<KeySelector>)> {
-        Some((self.sockets.pop()?, self.pool, self.selectors.clone()))
+    fn take(&mut self) -> Option<(TcpListener, worker::Listener)> {
+        Some((self.sockets.pop()?, self.listener.clone()))
     }
 }
 
@@ -151,12 +151,10 @@ fn listen(config: &Config, workers: usize) -> Result<Vec<Sockets>, Error> {
         for _ in 1..workers {
             sockets.push(bind(address, true).map_err(failed)?);
         }
-        let (name, selectors) = (listener.name.clone(), listener.affinity.clone());
+        let config = Arc::new(listener.clone());
         all.push(Sockets {
-            name,
             address,
-            pool,
-            selectors,
+            listener: worker::Listener { config, pool },
             sockets,
         });
     }

@@ -66,7 +66,7 @@ async fn begins_with_websocket(
     deadline: &mut Deadline,
 ) -> bool {
     let context = Context {
-        selectors: &listener.selectors,
+        selectors: &listener.config.affinity,
         source: std::net::Ipv4Addr::UNSPECIFIED.into(),
         source_text: "",
         headers_max: usize::from(worker.limits.headers),
@@ -228,7 +228,7 @@ impl Http1 {
 
     fn translate(&mut self) -> Result<Option<RequestHead>, Reject> {
         let context = Context {
-            selectors: &self.listener.selectors,
+            selectors: &self.listener.config.affinity,
             source: self.connection.peer.ip(),
             source_text: &self.source_text,
             headers_max: usize::from(self.worker.limits.headers),

@@ -98,7 +98,7 @@ impl Answering {
             return Err(Reject::CONNECT);
         }
         let source = self.client.peer.ip();
-        let selectors = &self.client.listener.selectors;
+        let selectors = &self.client.listener.config.affinity;
         let (key, issue) = {
             let selected = select(selectors, &parts, source);
             (selected.key, selected.issue)

@@ -23,7 +23,7 @@ use std::{
 };
 
 use foreshift_placement::Keyed;
-use foreshift_wire::{ConnectionId, IngressEvent, KeySelector, Limits, PoolName};
+use foreshift_wire::{ConnectionId, IngressEvent, Limits, PoolName};
 use std::collections::HashMap;
 use tokio::{
     sync::{Notify, mpsc},
@@ -50,9 +50,11 @@ pub(crate) struct Shared {
 }
 
 /// One listener as a worker sees it.
+#[derive(Clone)]
 pub(crate) struct Listener {
+    pub(crate) config: Arc<foreshift_wire::Listener>,
+    /// Index of its pool among the worker's pools.
     pub(crate) pool: usize,
-    pub(crate) selectors: Vec<KeySelector>,
 }
 
 impl Listener {
@@ -97,7 +99,7 @@ pub(crate) struct Options {
     pub(crate) workers: u16,
     pub(crate) limits: Limits,
     pub(crate) pools: Vec<(Arc<foreshift_wire::Pool>, Keyed)>,
-    pub(crate) listeners: Vec<(std::net::TcpListener, usize, Vec<KeySelector>)>,
+    pub(crate) listeners: Vec<(std::net::TcpListener, Listener)>,
     pub(crate) access: Option<AccessLog>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mover: mpsc::UnboundedSender<ToMover>,
@@ -150,8 +152,8 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             mover,
             next_id: Cell::new(u64::from(index) + 1),
         });
-        for (socket, pool, selectors) in listeners {
-            let listener = Rc::new(Listener { pool, selectors });
+        for (socket, listener) in listeners {
+            let listener = Rc::new(listener);
             let socket = tokio::net::TcpListener::from_std(socket)?;
             tokio::task::spawn_local(accept::run(worker.clone(), listener, socket));
         }
