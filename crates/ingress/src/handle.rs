@@ -18,6 +18,7 @@ use crate::{
     access::AccessLog,
     error::Error,
     loads::keep_heaviest,
+    marking::Marking,
     message::ToWorker,
     mover,
     worker::{self, LISTED},
@@ -50,10 +51,9 @@ pub async fn start(
         .iter()
         .map(|l| (l.listener.config.name.clone(), l.address))
         .collect();
-    let access = if config.ingress.access_log {
-        Some(AccessLog::start()?)
-    } else {
-        None
+    let access = match config.ingress.access_log {
+        foreshift_wire::AccessLog::Off => None,
+        format => Some(AccessLog::start(format == foreshift_wire::AccessLog::Json)?),
     };
     let shared = Arc::new(worker::Shared::default());
     let (to_mover, inbox) = mpsc::unbounded_channel();
@@ -127,6 +127,7 @@ impl Sockets {
 }
 
 fn listen(config: &Config, workers: usize) -> Result<Vec<Sockets>, Error> {
+    let traces = config.ingress.traces.as_ref();
     let mut all = Vec::new();
     for (index, listener) in config.listener.iter().enumerate() {
         let failed = |source| Error::Listen {
@@ -152,9 +153,17 @@ fn listen(config: &Config, workers: usize) -> Result<Vec<Sockets>, Error> {
             sockets.push(bind(address, true).map_err(failed)?);
         }
         let config = Arc::new(listener.clone());
+        let marking = Arc::new(Marking {
+            request_id: listener.request_id.clone(),
+            sample: traces.map(|traces| traces.sample),
+        });
         all.push(Sockets {
             address,
-            listener: worker::Listener { config, pool },
+            listener: worker::Listener {
+                config,
+                pool,
+                marking,
+            },
             sockets,
         });
     }

@@ -19,9 +19,10 @@ mod series;
 
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
 pub use config::{
-    Api, Config, ConfigError, ConfigWarning, Cookie, Duration, Failover, ForecastConfig, HealthCheck,
-    IngressConfig, KeySelector, Limits, Listener, MetaConfig, MetaStore, Mode, ModelScaling, ModelSignal,
-    NodeConfig, Pool, PoolForecast, Protocol, SameSite, Strategy, Trigger, UpstreamProtocol,
+    AccessLog, Api, Config, ConfigError, ConfigWarning, Cookie, Duration, Failover, ForecastConfig,
+    HealthCheck, IngressConfig, KeySelector, Limits, Listener, MetaConfig, MetaStore, Mode, ModelScaling,
+    ModelSignal, NodeConfig, Pool, PoolForecast, Protocol, SameSite, Strategy, Traces, Trigger,
+    UpstreamProtocol,
 };
 pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};
 pub use event::{Event, IngressEvent};

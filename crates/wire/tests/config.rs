@@ -95,7 +95,7 @@ fn a_value_of_the_wrong_type_is_refused_with_what_to_write() {
         (&with("", "max_moves_per_tick = -1"), "pool[0].max_moves_per_tick", 8, "whole number from 0 to 4294967295"),
         (&with("", "max_moves_per_tick = 1.5"), "pool[0].max_moves_per_tick", 8, "whole number"),
         (&with("", "health = { rise = 70000 }"), "pool[0].health.rise", 8, "whole number from 0 to 65535"),
-        ("[ingress]\naccess_log = \"yes\"", "ingress.access_log", 2, "write true or false"),
+        ("[ingress]\naccess_log = \"yes\"", "ingress.access_log", 2, "expected false, \"text\" or \"json\""),
         (&with("", "check_interval = 500"), "pool[0].check_interval", 8, "in quotes"),
         (&with("", "check_interval = \"0.5s\""), "pool[0].check_interval", 8, "not a duration"),
         (&with("", "check_interval = \"10 seconds\""), "pool[0].check_interval", 8, "as in \"500ms\""),

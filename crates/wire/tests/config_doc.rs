@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foreshift_wire::{
     Capacity, Config, Duration, Failover, HealthCheck, Mode, ModelScaling, ModelSignal, Pool, PoolForecast,
-    Strategy, Trigger, UpstreamProtocol,
+    Strategy, Traces, Trigger, UpstreamProtocol,
 };
 use toml::Value;
 
@@ -12,6 +12,8 @@ const DOC: &str = include_str!("../../../docs/configuration.md");
 
 /// The least that is a configuration: what it serialises to beyond this text are defaults.
 const LEAST: &str = r#"
+    [ingress]
+    traces = {}
     [[listener]]
     name = "web"
     address = "127.0.0.1:8080"
@@ -33,6 +35,11 @@ fn all_keys() -> Config {
     let text = LEAST.replace(r#"affinity = [{ cookie = { name = "sid" } }]"#, selectors);
     let mut config = Config::parse(&text).unwrap();
     config.ingress.workers = Some(2);
+    config.ingress.traces = Some(Traces {
+        endpoint: Some("http://127.0.0.1:4318".into()),
+        ..Traces::default()
+    });
+    config.listener[0].request_id = Some("X-Request-Id".into());
     let Pool {
         name,
         mut node,
@@ -142,7 +149,12 @@ fn every_key_is_documented_and_every_documented_key_exists() {
 #[test]
 fn every_documented_default_is_the_default() {
     let defaults = leaves_of(&Config::parse(LEAST).unwrap());
-    let sections = ["pool.health", "listener.affinity", "listener.affinity.cookie"];
+    let sections = [
+        "ingress.traces",
+        "pool.health",
+        "listener.affinity",
+        "listener.affinity.cookie",
+    ];
     for (key, default) in documented() {
         match default.as_str() {
             "required" => assert!(LEAST.contains(key.rsplit('.').next().unwrap()), "{key}"),

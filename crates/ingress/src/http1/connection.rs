@@ -11,8 +11,10 @@ use super::{
     reject::Reject,
 };
 use crate::{
+    access,
     connections::Connection,
     io::{Deadline, Input, linger, write_all},
+    marking::Marking,
     stream::Stream,
     worker::{Listener, Place, Worker},
     ws::{Handshaken, Pair},
@@ -70,6 +72,8 @@ async fn begins_with_websocket(
         source: std::net::Ipv4Addr::UNSPECIFIED.into(),
         source_text: "",
         headers_max: usize::from(worker.limits.headers),
+        forwarded: false,
+        marking: &Marking::default(),
     };
     let limit = worker.limits.header_bytes as usize;
     loop {
@@ -232,6 +236,8 @@ impl Http1 {
             source: self.connection.peer.ip(),
             source_text: &self.source_text,
             headers_max: usize::from(self.worker.limits.headers),
+            forwarded: self.listener.config.forwarded,
+            marking: &self.listener.marking,
         };
         self.head.clear();
         let head = translate(self.input.filled(), &context, &mut self.head)?;
@@ -264,6 +270,8 @@ impl Http1 {
             head_bytes: &mut self.head,
             deadline: &mut self.deadline,
             request,
+            marking: &self.listener.marking,
+            mark: head.mark.clone(),
         };
         exchange.run(head).await
     }
@@ -274,7 +282,8 @@ impl Http1 {
         let line = self.input.filled()[..head.len]
             .split(|b| *b == b'\r')
             .find(|l| !l.trim_ascii().is_empty())?;
-        Some(String::from_utf8_lossy(line.trim_ascii()).into_owned())
+        let line = String::from_utf8_lossy(line.trim_ascii());
+        Some(access::request_line(&line, &self.listener.config.affinity))
     }
 
     fn become_websocket(self, handshaken: Handshaken) {

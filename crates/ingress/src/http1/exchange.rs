@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foreshift_wire::{ConnectionKind, Cookie, SameSite, SessionId};
+use foreshift_wire::{ConnectionKind, Cookie, NodeId, SameSite, SessionId};
 
 use super::{
     head::{Framing, Method, RequestHead, line},
@@ -20,8 +20,10 @@ use super::{
     response::{ResponseHead, translate},
 };
 use crate::{
+    access::Entry,
     connections::{Connection, Delta, micros_since},
     io::{Deadline, Input, write_all},
+    marking::{Mark, Marking},
     node::Node,
     sse,
     stream::Stream,
@@ -82,6 +84,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) deadline: &'a mut Deadline,
     /// The request line, where it is logged.
     pub(crate) request: Option<String>,
+    pub(crate) marking: &'a Marking,
+    pub(crate) mark: Option<Rc<Mark>>,
 }
 
 impl Exchange<'_> {
@@ -232,6 +236,7 @@ impl Exchange<'_> {
             connection: self.connection,
             head,
             head_bytes: self.head_bytes,
+            marking: self.marking,
             deadline: self.deadline,
             timeout,
             asked: &asked,
@@ -293,23 +298,29 @@ impl Exchange<'_> {
                 busy_us: took_us,
             },
         );
+        self.log(status, bytes, took_us, Some(&node.id));
+    }
+
+    fn log(&self, status: u16, bytes: u64, took_us: u64, node: Option<&NodeId>) {
         if let (Some(log), Some(request)) = (&self.worker.access, &self.request) {
-            log.write(
-                self.connection.peer,
+            log.write(&Entry {
+                at_ms: crate::clock::unix_ms(),
+                client: self.connection.peer.ip(),
+                pool: &self.pool.config.name,
                 request,
                 status,
                 bytes,
                 took_us,
-                node.id.as_str(),
-            );
+                node,
+                session: self.connection.session.get(),
+                mark: self.mark.as_deref(),
+            });
         }
     }
 
     /// Answers with a refusal.
     async fn refuse(&mut self, head: &RequestHead, reject: Reject) -> Outcome {
-        if let (Some(log), Some(request)) = (&self.worker.access, &self.request) {
-            log.write(self.connection.peer, request, reject.status, 0, 0, "-");
-        }
+        self.log(reject.status, 0, 0, None);
         // A body that was not read to its end would be taken for the next request.
         let keep_alive = head.keep_alive && head.framing == Framing::Empty && !self.worker.draining();
         let response = reject.response(keep_alive, head.method != Method::Head);
@@ -331,6 +342,7 @@ struct Answer<'a> {
     connection: &'a Rc<Connection>,
     head: &'a RequestHead,
     head_bytes: &'a [u8],
+    marking: &'a Marking,
     deadline: &'a mut Deadline,
     timeout: Duration,
     /// When the whole request was sent. Until then the node need not answer, and a client that stops sending is
@@ -405,6 +417,9 @@ impl Answer<'_> {
         input: &mut Input,
         mut reply: Vec<u8>,
     ) -> Forwarded {
+        if let Some(mark) = &self.head.mark {
+            self.marking.answer(mark, &mut reply);
+        }
         if response.status == 101 {
             return self.upgrade(response, input, reply).await;
         }

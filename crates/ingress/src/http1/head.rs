@@ -3,12 +3,16 @@
 //! What two parsers could read differently is refused, because that is how requests are smuggled past a proxy:
 //! both kinds of framing, repeated lengths, bare line feeds, folded lines, doubled `Host`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, rc::Rc};
 
 use foreshift_wire::{Cookie, KeySelector};
 
 use super::reject::Reject;
-use crate::key::{Key, RequestParts, select};
+use crate::{
+    forwarded,
+    key::{Key, RequestParts, select},
+    marking::{Mark, Marking},
+};
 
 /// How a body is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +49,8 @@ pub(crate) struct RequestHead {
     pub(crate) key: Key,
     /// A cookie to issue with `key`.
     pub(crate) issue: Option<Cookie>,
+    /// Where requests are marked.
+    pub(crate) mark: Option<Rc<Mark>>,
 }
 
 /// What translating needs to know of the connection.
@@ -53,6 +59,19 @@ pub(crate) struct Context<'a> {
     pub(crate) source: IpAddr,
     pub(crate) source_text: &'a str,
     pub(crate) headers_max: usize,
+    /// Add `Forwarded`.
+    pub(crate) forwarded: bool,
+    pub(crate) marking: &'a Marking,
+}
+
+impl Context<'_> {
+    fn mark(&self, headers: &[httparse::Header<'_>]) -> Rc<Mark> {
+        let sent = |name: &str| {
+            let named = |h: &&httparse::Header<'_>| h.name.eq_ignore_ascii_case(name);
+            headers.iter().find(named).map(|h| h.value)
+        };
+        Rc::new(self.marking.mark(sent, rand::random))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +83,7 @@ enum Field {
     Upgrade,
     ContentLength,
     TransferEncoding,
+    Forwarded,
     ForwardedFor,
     Extensions,
 }
@@ -75,6 +95,7 @@ fn field(name: &str) -> Field {
         4 if is("host") => Field::Host,
         7 if is("upgrade") => Field::Upgrade,
         7 if is("trailer") => Field::Drop,
+        9 if is("forwarded") => Field::Forwarded,
         10 if is("connection") => Field::Connection,
         10 if is("keep-alive") => Field::Drop,
         14 if is("content-length") => Field::ContentLength,
@@ -200,8 +221,15 @@ fn rewrite(
     let websocket = findings.websocket && findings.upgrade_wanted && method == "GET" && minor == 1;
     let selected = select(context.selectors, &Parts { target, headers }, context.source);
     start(out, method, target, minor, host);
-    copy_fields(out, headers, &findings, websocket);
-    add_forwarding(out, headers, host, context.source_text);
+    let mark = context.marking.is_on().then(|| context.mark(headers));
+    copy_fields(out, headers, &findings, websocket, |name| {
+        mark.as_ref()
+            .is_some_and(|mark| context.marking.replaces(name, mark))
+    });
+    add_forwarding(out, headers, host, context);
+    if let Some(mark) = &mark {
+        context.marking.write(mark, out);
+    }
     Ok(RequestHead {
         len: head.len(),
         method: match method {
@@ -222,6 +250,7 @@ fn rewrite(
         },
         websocket,
         issue: selected.issue.cloned(),
+        mark,
         key: selected.key,
     })
 }
@@ -337,9 +366,11 @@ fn copy_fields(
     headers: &[httparse::Header<'_>],
     findings: &Findings<'_>,
     websocket: bool,
+    left_out: impl Fn(&str) -> bool,
 ) {
     for header in headers {
         match field(header.name) {
+            Field::Plain if left_out(header.name) => {}
             Field::Plain if findings.named && named_by_connection(headers, header.name) => {}
             Field::Plain | Field::ContentLength | Field::TransferEncoding => {
                 line(out, header.name.as_bytes(), header.value);
@@ -365,16 +396,26 @@ fn named_by_connection(headers: &[httparse::Header<'_>], name: &str) -> bool {
         .any(|h| tokens(h.value).any(|t| t.eq_ignore_ascii_case(name.as_bytes())))
 }
 
-fn add_forwarding(out: &mut Vec<u8>, headers: &[httparse::Header<'_>], host: &[u8], source: &str) {
+fn add_forwarding(out: &mut Vec<u8>, headers: &[httparse::Header<'_>], host: &[u8], context: &Context<'_>) {
     out.extend_from_slice(b"X-Forwarded-For: ");
     for header in headers.iter().filter(|h| field(h.name) == Field::ForwardedFor) {
         out.extend_from_slice(header.value);
         out.extend_from_slice(b", ");
     }
-    out.extend_from_slice(source.as_bytes());
+    out.extend_from_slice(context.source_text.as_bytes());
     out.extend_from_slice(b"\r\nX-Forwarded-Proto: http\r\n");
     if !host.is_empty() {
         line(out, b"X-Forwarded-Host", host);
+    }
+    // Without our element behind it, what the client says of itself is nothing to go by.
+    if context.forwarded {
+        out.extend_from_slice(b"Forwarded: ");
+        for header in headers.iter().filter(|h| field(h.name) == Field::Forwarded) {
+            out.extend_from_slice(header.value);
+            out.extend_from_slice(b", ");
+        }
+        forwarded::element(out, context.source, host, "http");
+        out.extend_from_slice(b"\r\n");
     }
 }
 
@@ -397,6 +438,8 @@ mod tests {
             source: "192.0.2.7".parse().unwrap(),
             source_text: "192.0.2.7",
             headers_max: 100,
+            forwarded: false,
+            marking: &Marking::default(),
         };
         let mut out = Vec::new();
         let head = translate(input.as_bytes(), &context, &mut out)?;
@@ -502,6 +545,7 @@ mod tests {
             let context = Context {
                 selectors: &[KeySelector::PathSegment(0), KeySelector::Query("a".into())],
                 source: "::1".parse().unwrap(), source_text: "::1", headers_max: 100,
+                forwarded: true, marking: &Marking { request_id: Some("a".into()), sample: Some(0.5) },
             };
             let _ = translate(&bytes, &context, &mut Vec::new());
             let mut request = b"GET /".to_vec();

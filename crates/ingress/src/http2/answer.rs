@@ -4,20 +4,22 @@ use std::{error::Error as _, rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use foreshift_wire::{ConnectionKind, Cookie, SameSite, UpstreamProtocol};
-use http::{HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::LengthLimitError;
 use hyper::body::{Body as _, Incoming};
 
 use super::{
     ClientConnection,
     body::{AnswerBody, RequestBody},
-    translate,
+    translate::{self, Told},
     upstream::{Failure, Return, Sender, sender},
 };
 use crate::{
+    access::{self, Entry},
     connections::{Connection, Delta, micros_since},
     http1::Reject,
     key::{Key, select},
+    marking::Mark,
     node::Node,
     worker::Pool,
 };
@@ -44,13 +46,14 @@ impl Answering {
         &self.client.worker.pools[self.client.listener.pool]
     }
 
+    fn line(&self, request: &Request<Incoming>) -> String {
+        let path = request.uri().path();
+        let line = format!("{} {path} {:?}", request.method(), request.version());
+        access::request_line(&line, &self.client.listener.config.affinity)
+    }
+
     pub(super) async fn answer(self, request: Request<Incoming>) -> Response<AnswerBody> {
-        let line = self
-            .client
-            .worker
-            .access
-            .is_some()
-            .then(|| format!("{} {}", request.method(), request.uri()));
+        let line = self.client.worker.access.is_some().then(|| self.line(&request));
         let mut guard = Guard {
             client: self.client.clone(),
             stream: self.stream.clone(),
@@ -61,6 +64,7 @@ impl Answering {
             failed: false,
             whole: false,
             line,
+            mark: None,
             back: None,
         };
         match self.forward(request, &mut guard).await {
@@ -108,8 +112,14 @@ impl Answering {
         let http2 =
             pool.config.upstream_protocol == UpstreamProtocol::H2c || translate::is_grpc(&parts.headers);
         let body = self.limit(&parts, body)?;
-        let source = source.to_canonical().to_string();
-        translate::request(&mut parts, &source, session, self.stream.id, http2).ok_or(Reject::HOST)?;
+        let told = Told {
+            source,
+            session,
+            connection: self.stream.id,
+            forwarded: self.client.listener.config.forwarded,
+            marking: &self.client.listener.marking,
+        };
+        guard.mark = translate::request(&mut parts, &told, http2).ok_or(Reject::HOST)?;
 
         let mut node = worker.route(pool, session, false).await.ok_or(Reject::NO_NODE)?;
         self.stream.busy_since.set(Some(Instant::now()));
@@ -132,6 +142,9 @@ impl Answering {
         let mut response = self.send(sender, guard, Request::from_parts(parts, body)).await?;
         if let Some(cookie) = issue {
             issue_cookie(&mut response, cookie, &key);
+        }
+        if let Some((name, id)) = guard.request_id() {
+            response.headers_mut().insert(name, id);
         }
         Ok(response)
     }
@@ -218,10 +231,18 @@ pub(super) struct Guard {
     failed: bool,
     whole: bool,
     line: Option<String>,
+    mark: Option<Mark>,
     back: Option<Return>,
 }
 
 impl Guard {
+    /// The client is told its request's id.
+    fn request_id(&self) -> Option<(HeaderName, HeaderValue)> {
+        let name = self.client.listener.marking.request_id.as_deref()?;
+        let id = self.mark.as_ref()?.request_id.as_deref()?;
+        Some((name.parse().ok()?, HeaderValue::from_str(id).ok()?))
+    }
+
     fn begin(&mut self, node: Rc<Node>) {
         self.started = Instant::now();
         node.begin(self.started);
@@ -256,8 +277,18 @@ impl Drop for Guard {
             worker.connections.count(&self.stream, delta);
         }
         if let (Some(log), Some(line)) = (&worker.access, &self.line) {
-            let node = self.node.as_ref().map_or("-", |n| n.id.as_str());
-            log.write(self.client.peer, line, self.status, self.bytes, took_us, node);
+            log.write(&Entry {
+                at_ms: crate::clock::unix_ms(),
+                client: self.client.peer.ip(),
+                pool: &worker.pools[self.stream.pool].config.name,
+                request: line,
+                status: self.status,
+                bytes: self.bytes,
+                took_us,
+                node: self.node.as_ref().map(|node| &node.id),
+                session: self.stream.session.get(),
+                mark: self.mark.as_ref(),
+            });
         }
         if let Some(back) = self.back.take().filter(|_| self.whole) {
             back.give_back(worker);

@@ -1,14 +1,20 @@
 //! Heads between the client and the node: the same rules as for HTTP/1.1, on parsed fields.
 
+use std::net::IpAddr;
+
 use foreshift_wire::{ConnectionId, SessionId};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri, Version,
-    header::{CONNECTION, CONTENT_TYPE, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
+    header::{CONNECTION, CONTENT_TYPE, FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
     request, response,
 };
 
 use super::body::drop_ours;
-use crate::key::RequestParts;
+use crate::{
+    forwarded,
+    key::RequestParts,
+    marking::{Mark, Marking},
+};
 
 impl RequestParts for request::Parts {
     fn target(&self) -> &str {
@@ -61,14 +67,18 @@ fn strip_hop(headers: &mut HeaderMap) {
     }
 }
 
-/// Makes the client's head the node's.
-pub(super) fn request(
-    parts: &mut request::Parts,
-    source: &str,
-    session: SessionId,
-    connection: ConnectionId,
-    http2: bool,
-) -> Option<()> {
+/// What the node is told of who asks.
+pub(super) struct Told<'a> {
+    pub(super) source: IpAddr,
+    pub(super) session: SessionId,
+    pub(super) connection: ConnectionId,
+    /// Add `Forwarded`.
+    pub(super) forwarded: bool,
+    pub(super) marking: &'a Marking,
+}
+
+/// Makes the client's head the node's. Returns the request's marks, where requests are marked.
+pub(super) fn request(parts: &mut request::Parts, told: &Told<'_>, http2: bool) -> Option<Option<Mark>> {
     let authority = parts.uri.authority().map(|a| a.as_str().to_owned());
     let host = authority.or_else(|| Some(parts.headers.get(HOST)?.to_str().ok()?.to_owned()))?;
     strip_hop(&mut parts.headers);
@@ -77,7 +87,7 @@ pub(super) fn request(
     for value in parts.headers.get_all("x-forwarded-for") {
         forwarded.extend(value.to_str().ok().map(str::to_owned));
     }
-    forwarded.push(source.to_owned());
+    forwarded.push(told.source.to_canonical().to_string());
     let text = |value: &str| HeaderValue::from_str(value).ok();
     parts
         .headers
@@ -86,12 +96,14 @@ pub(super) fn request(
         .headers
         .insert("x-forwarded-proto", HeaderValue::from_static("http"));
     parts.headers.insert("x-forwarded-host", text(&host)?);
+    forward(&mut parts.headers, told, &host)?;
+    let mark = mark(&mut parts.headers, told.marking)?;
     parts
         .headers
-        .insert("foreshift-session", text(&session.to_string())?);
+        .insert("foreshift-session", text(&told.session.to_string())?);
     parts
         .headers
-        .insert("foreshift-connection", text(&connection.to_string())?);
+        .insert("foreshift-connection", text(&told.connection.to_string())?);
     let target = parts.target().to_owned();
     if http2 {
         parts.headers.remove(HOST);
@@ -108,7 +120,43 @@ pub(super) fn request(
         parts.version = Version::HTTP_11;
         parts.uri = target.parse().ok()?;
     }
+    Some(mark)
+}
+
+/// `Forwarded`: ours behind the client's, or none, since without ours the client's is nothing to go by.
+fn forward(headers: &mut HeaderMap, told: &Told<'_>, host: &str) -> Option<()> {
+    let before: Vec<HeaderValue> = headers.get_all(FORWARDED).iter().cloned().collect();
+    headers.remove(FORWARDED);
+    if told.forwarded {
+        let mut chain = Vec::new();
+        for value in before {
+            chain.extend_from_slice(value.as_bytes());
+            chain.extend_from_slice(b", ");
+        }
+        forwarded::element(&mut chain, told.source, host.as_bytes(), "http");
+        headers.insert(FORWARDED, HeaderValue::from_bytes(&chain).ok()?);
+    }
     Some(())
+}
+
+fn mark(headers: &mut HeaderMap, marking: &Marking) -> Option<Option<Mark>> {
+    if !marking.is_on() {
+        return Some(None);
+    }
+    let mark = marking.mark(|name| headers.get(name).map(HeaderValue::as_bytes), rand::random);
+    let replaced: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| marking.replaces(name.as_str(), &mark))
+        .cloned()
+        .collect();
+    for name in replaced {
+        headers.remove(name);
+    }
+    for (name, value) in marking.fields(&mark) {
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        headers.insert(name, HeaderValue::from_str(&value).ok()?);
+    }
+    Some(Some(mark))
 }
 
 /// Makes the node's head the client's.
@@ -130,10 +178,25 @@ mod tests {
             .header("x-hop", "1")
             .header("te", "trailers")
             .header("x-forwarded-for", "198.51.100.1")
+            .header("forwarded", "for=198.51.100.1")
             .body(())
             .unwrap()
             .into_parts();
-        request(&mut parts, "192.0.2.7", SessionId(7), ConnectionId(9), false).unwrap();
+        let marking = Marking {
+            request_id: Some("X-Id".into()),
+            sample: None,
+        };
+        let told = Told {
+            source: "192.0.2.7".parse().unwrap(),
+            session: SessionId(7),
+            connection: ConnectionId(9),
+            forwarded: true,
+            marking: &marking,
+        };
+        let mark = request(&mut parts, &told, false).unwrap().unwrap();
+        assert_eq!(parts.headers["x-id"], mark.request_id.unwrap().as_ref());
+        let forwarded = "for=198.51.100.1, for=192.0.2.7;host=a.example;proto=http";
+        assert_eq!(parts.headers["forwarded"], forwarded);
         assert_eq!(
             parts.headers["foreshift-session"],
             "00000000000000000000000000000007"

@@ -35,6 +35,7 @@ use crate::{
     access::AccessLog,
     connections::{Connection, Connections},
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
+    marking::Marking,
     message::{StreamEvent, ToMover, ToWorker},
     node::Node,
     stream::Stream,
@@ -55,6 +56,7 @@ pub(crate) struct Listener {
     pub(crate) config: Arc<foreshift_wire::Listener>,
     /// Index of its pool among the worker's pools.
     pub(crate) pool: usize,
+    pub(crate) marking: Arc<Marking>,
 }
 
 impl Listener {

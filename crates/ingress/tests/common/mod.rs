@@ -64,8 +64,13 @@ impl Cluster {
 
     /// Over nodes that the test runs itself.
     pub async fn over(addresses: &[SocketAddr], pool: &str, rest: &str) -> Self {
+        Self::listening("", addresses, pool, rest).await
+    }
+
+    /// As [`Self::over`], with more keys of the listener.
+    pub async fn listening(listener: &str, addresses: &[SocketAddr], pool: &str, rest: &str) -> Self {
         let text = format!(
-            "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\npool = \"app\"\n\
+            "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\npool = \"app\"\n{listener}\n\
              affinity = [{{ header = \"x-user\" }}, {{ source_address = 32 }}]\n\
              [[pool]]\nname = \"app\"\n{pool}\n{rest}\n"
         );

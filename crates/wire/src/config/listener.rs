@@ -25,6 +25,12 @@ pub struct Listener {
     /// What tells clients apart: the first that is present in a request wins. Source address where empty.
     #[serde(default)]
     pub affinity: Vec<KeySelector>,
+    /// Tell nodes of the client by `Forwarded` (RFC 7239) too.
+    #[serde(default)]
+    pub forwarded: bool,
+    /// The header that carries a request's id to the node and back to the client.
+    #[serde(default)]
+    pub request_id: Option<String>,
 }
 
 /// What a listener speaks.

@@ -7,6 +7,7 @@ mod check;
 mod duration;
 mod error;
 mod listener;
+mod log;
 mod pool;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use duration::Duration;
 pub use error::{ConfigError, ConfigWarning};
 pub use listener::{Cookie, KeySelector, Listener, Protocol, SameSite};
+pub use log::{AccessLog, Traces};
 pub use pool::{
     Failover, HealthCheck, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, Strategy,
     Trigger, UpstreamProtocol,
@@ -115,8 +117,10 @@ pub struct IngressConfig {
     pub workers: Option<u16>,
     /// How long a graceful shutdown waits for connections to end, before it closes them.
     pub drain_timeout: Duration,
-    /// Write one line for each request to standard output.
-    pub access_log: bool,
+    /// Whether and how to write one line for each request to standard output.
+    pub access_log: AccessLog,
+    /// Distributed traces; `traceparent` passes as it came where absent.
+    pub traces: Option<Traces>,
     /// What a client may ask for at most.
     pub limits: Limits,
 }
@@ -126,7 +130,8 @@ impl Default for IngressConfig {
         Self {
             workers: None,
             drain_timeout: Duration::from_secs(30),
-            access_log: false,
+            access_log: AccessLog::Off,
+            traces: None,
             limits: Limits::default(),
         }
     }

@@ -34,6 +34,9 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
             };
             table.add("pool", format!("there is no pool {:?}; {known}", listener.pool));
         }
+        if let Some(name) = &listener.request_id {
+            token("request_id", name, &mut table);
+        }
         for (m, selector) in listener.affinity.iter().enumerate() {
             affinity(selector, &mut table.of(&format!("affinity[{m}]")));
         }

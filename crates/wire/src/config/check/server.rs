@@ -34,6 +34,16 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         config.ingress.drain_timeout,
         Duration::from_secs(0)..=Duration::from_secs(86_400),
     );
+    if let Some(traces) = &config.ingress.traces {
+        let mut table = findings.of("ingress.traces");
+        table.range("sample", traces.sample, 0.0..=1.0);
+        table.not_empty("service", &traces.service);
+        let is_url = |url: &String| url.starts_with("http://") || url.starts_with("https://");
+        if traces.endpoint.as_ref().is_some_and(|url| !is_url(url)) {
+            let like = "write a URL such as http://127.0.0.1:4318/v1/traces";
+            table.add("endpoint", format!("is no http:// or https:// URL; {like}"));
+        }
+    }
     limits(&config.ingress.limits, findings);
 }
 
