@@ -21,9 +21,9 @@ use crate::marking::Mark;
 const LINES_MAX: usize = 8192;
 
 /// Writes lines. Cheap to clone.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct AccessLog {
-    json: bool,
+    pub(crate) json: bool,
     lines: SyncSender<String>,
     dropped: Arc<AtomicU64>,
 }

@@ -78,10 +78,10 @@ impl Connection {
         }
     }
 
-    fn info(&self, pool: &foreshift_wire::PoolName) -> Option<ConnectionInfo> {
+    fn info(&self, pool: foreshift_wire::PoolName) -> Option<ConnectionInfo> {
         Some(ConnectionInfo {
             id: self.id,
-            pool: pool.clone(),
+            pool,
             node: self.node.borrow().as_ref()?.id.clone(),
             session: self.session.get()?,
             key: key_text(&self.key.borrow()),
@@ -124,6 +124,11 @@ impl Connections {
             loads: RefCell::new(std::iter::repeat_with(Loads::default).take(pools).collect()),
             streams: RefCell::default(),
         }
+    }
+
+    /// There is one pool more.
+    pub(crate) fn add_pool(&self) {
+        self.loads.borrow_mut().push(Loads::default());
     }
 
     /// Enters a new connection that has no key yet.
@@ -325,14 +330,14 @@ impl Connections {
     /// Connections that `wanted` picks, as the API shows them, at most `limit`.
     pub(crate) fn list(
         &self,
-        pools: &[foreshift_wire::PoolName],
+        name: impl Fn(usize) -> foreshift_wire::PoolName,
         wanted: impl Fn(&Connection) -> bool,
         limit: usize,
     ) -> Vec<ConnectionInfo> {
         let all = self.by_id.borrow();
         all.values()
             .filter(|c| wanted(c))
-            .filter_map(|c| c.info(&pools[c.pool]))
+            .filter_map(|c| c.info(name(c.pool)))
             .take(limit)
             .collect()
     }

@@ -97,7 +97,7 @@ pub(crate) async fn take_over<R: Resume>(
     stream: &R,
 ) -> Option<(NodeId, Stream, R::Resumed)> {
     let pool = &worker.pools[connection.pool];
-    if still_listens(dead, pool.config.connect_timeout.get()).await {
+    if still_listens(dead, pool.config().connect_timeout.get()).await {
         return None;
     }
     worker.suspect(pool, dead, "connections broke and new ones are refused");
@@ -106,7 +106,7 @@ pub(crate) async fn take_over<R: Resume>(
         ("Foreshift-Resume", &*text),
         ("Foreshift-Failover", dead.id.as_str()),
     ];
-    let within = pool.config.migration_deadline.get();
+    let within = pool.config().migration_deadline.get();
     let mut tried = vec![dead.id.clone()];
     for _ in 0..NODES_TRIED {
         let node = pool.table.none_of(session, &tried, Instant::now())?;
@@ -146,7 +146,7 @@ pub(crate) fn tell_failed_over(worker: &Worker, connection: &Connection, from: &
     let Some(session) = connection.session.get() else {
         return;
     };
-    let pool = worker.pools[connection.pool].config.name.clone();
+    let pool = worker.pools[connection.pool].name.clone();
     let (from, connection) = (from.clone(), connection.id);
     worker.tell(ToMover::Tell(IngressEvent::FailedOver {
         pool,

@@ -1,8 +1,8 @@
 //! Starts the data plane, and talks to it.
 
 use std::{
-    net::{SocketAddr, TcpListener},
-    sync::Arc,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -17,18 +17,19 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     access::AccessLog,
     error::Error,
+    listen::bind_all,
     loads::keep_heaviest,
-    marking::Marking,
     message::ToWorker,
     mover,
+    reload::Running,
     worker::{self, LISTED},
 };
 
 /// A running data plane. Cheap to clone; it runs until the last clone is gone.
 #[derive(Clone)]
 pub struct Handle {
-    workers: Arc<[mpsc::UnboundedSender<ToWorker>]>,
-    addresses: Arc<[(String, SocketAddr)]>,
+    pub(crate) workers: Arc<[mpsc::UnboundedSender<ToWorker>]>,
+    pub(crate) running: Arc<Mutex<Running>>,
 }
 
 /// Starts the data plane: listens, and routes as `meta` says. Must be called on a tokio runtime.
@@ -46,11 +47,10 @@ pub async fn start(
         .map(|p| (p.clone(), Keyed::new(&secret, &p.name)))
         .collect();
     let count = config.ingress.workers.map_or_else(cores, usize::from).max(1);
-    let mut sockets = listen(config, count)?;
-    let addresses = sockets
-        .iter()
-        .map(|l| (l.listener.config.name.clone(), l.address))
-        .collect();
+    let mut listeners = Vec::new();
+    for index in 0..config.listener.len() {
+        listeners.push(bind_all(config, index, count)?);
+    }
     let access = match config.ingress.access_log {
         foreshift_wire::AccessLog::Off => None,
         format => Some(AccessLog::start(format == foreshift_wire::AccessLog::Json)?),
@@ -66,7 +66,6 @@ pub async fn start(
             workers: count as u16,
             limits: config.ingress.limits.clone(),
             pools: keyed.clone(),
-            listeners: sockets.iter_mut().filter_map(Sockets::take).collect(),
             access: access.clone(),
             shared: shared.clone(),
             mover: to_mover.clone(),
@@ -90,13 +89,13 @@ pub async fn start(
         Ok(Ok(routes)) => routes?,
         _ => return Err(Error::Thread(std::io::Error::other("the mover ended at once"))),
     }
-    Ok((
-        Handle {
-            workers: workers.into(),
-            addresses,
-        },
-        receiver,
-    ))
+    let running = Running::new(secret, &config.pool, access, to_mover);
+    let handle = Handle {
+        workers: workers.into(),
+        running: Arc::new(Mutex::new(running)),
+    };
+    handle.open(config, listeners)?;
+    Ok((handle, receiver))
 }
 
 fn cores() -> usize {
@@ -113,83 +112,13 @@ fn spawn(name: String, run: impl FnOnce() -> std::io::Result<()> + Send + 'stati
     Ok(())
 }
 
-/// A listener's sockets, one for each worker.
-struct Sockets {
-    address: SocketAddr,
-    listener: worker::Listener,
-    sockets: Vec<TcpListener>,
-}
-
-impl Sockets {
-    fn take(&mut self) -> Option<(TcpListener, worker::Listener)> {
-        Some((self.sockets.pop()?, self.listener.clone()))
-    }
-}
-
-fn listen(config: &Config, workers: usize) -> Result<Vec<Sockets>, Error> {
-    let traces = config.ingress.traces.as_ref();
-    let mut all = Vec::new();
-    for (index, listener) in config.listener.iter().enumerate() {
-        let failed = |source| Error::Listen {
-            index,
-            name: listener.name.clone(),
-            address: listener.address,
-            source,
-        };
-        let pool = config
-            .pool
-            .iter()
-            .position(|p| p.name == listener.pool)
-            .ok_or_else(|| Error::NoPool {
-                name: listener.name.clone(),
-                pool: listener.pool.to_string(),
-            })?;
-        // Without this, SO_REUSEPORT would let a second process of ours share the port in silence.
-        drop(bind(listener.address, false).map_err(failed)?);
-        let first = bind(listener.address, true).map_err(failed)?;
-        let address = first.local_addr().map_err(failed)?;
-        let mut sockets = vec![first];
-        for _ in 1..workers {
-            sockets.push(bind(address, true).map_err(failed)?);
-        }
-        let config = Arc::new(listener.clone());
-        let marking = Arc::new(Marking {
-            request_id: listener.request_id.clone(),
-            sample: traces.map(|traces| traces.sample),
-        });
-        all.push(Sockets {
-            address,
-            listener: worker::Listener {
-                config,
-                pool,
-                marking,
-            },
-            sockets,
-        });
-    }
-    Ok(all)
-}
-
-fn bind(address: SocketAddr, shared: bool) -> std::io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if shared {
-        socket.set_reuse_port(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(4096)?;
-    Ok(socket.into())
-}
-
 impl Handle {
     /// Where the listeners listen, by name: with port 0, the port that was given.
     pub fn addresses(&self) -> Vec<(String, SocketAddr)> {
-        self.addresses.to_vec()
+        self.lock().addresses()
     }
 
-    async fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> ToWorker) -> Vec<T> {
+    pub(crate) async fn ask<T>(&self, message: impl Fn(oneshot::Sender<T>) -> ToWorker) -> Vec<T> {
         let asked: Vec<_> = self
             .workers
             .iter()

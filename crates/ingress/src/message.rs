@@ -1,13 +1,14 @@
 //! What the mover and the workers tell each other.
 
-use std::sync::Arc;
+use std::{net::TcpListener, sync::Arc};
 
+use foreshift_placement::Keyed;
 use foreshift_wire::{
-    ConnectionFilter, ConnectionId, ConnectionInfo, NodeId, PoolName, PoolReport, SessionId,
+    ConnectionFilter, ConnectionId, ConnectionInfo, Limits, NodeId, PoolName, PoolReport, SessionId,
 };
 use tokio::sync::oneshot;
 
-use crate::{sse::Resumed, table::Snapshot};
+use crate::{access::AccessLog, sse::Resumed, table::Snapshot, worker::Listener};
 
 /// From the mover, or the handle, to one worker.
 pub(crate) enum ToWorker {
@@ -47,6 +48,23 @@ pub(crate) enum ToWorker {
         filter: Arc<ConnectionFilter>,
         answer: oneshot::Sender<Vec<ConnectionInfo>>,
     },
+    /// What clients may ask for at most is this from now on.
+    Limits(Arc<Limits>),
+    /// Requests are logged there from now on, or not at all.
+    Access(Option<AccessLog>),
+    /// A pool's settings are these from now on; a pool that is new comes with its key.
+    Pool {
+        index: usize,
+        config: Arc<foreshift_wire::Pool>,
+        keyed: Option<Keyed>,
+    },
+    /// Take in connections from a new socket, or from one that is open already as a changed listener says.
+    Listen {
+        socket: Option<TcpListener>,
+        listener: Listener,
+    },
+    /// Take in no more connections for a listener, by its name.
+    Unlisten(String),
     /// Take no new connections; end those that can be ended.
     Drain,
     /// End everything.
@@ -141,6 +159,13 @@ pub(crate) enum ToMover {
     },
     /// A request waits for its session, which still has to be handed over.
     Wanted { pool: usize, session: SessionId },
+    /// A pool's settings are these from now on; the workers know already. It may be a new one.
+    Pool {
+        index: usize,
+        config: Arc<foreshift_wire::Pool>,
+        /// Told, or dropped, once the workers were sent its routes.
+        routed: oneshot::Sender<()>,
+    },
     /// Something for control.
     Tell(foreshift_wire::IngressEvent),
 }

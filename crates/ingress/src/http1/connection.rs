@@ -33,7 +33,7 @@ pub(crate) async fn serve(
 ) {
     let mut input = Input::default();
     let mut deadline = Deadline::default();
-    deadline.after(worker.limits.header_timeout.get());
+    deadline.after(worker.limits().header_timeout.get());
     match speaks_http2(&worker, &stream, &mut input, &mut deadline).await {
         Ok(false) if !listener.http2_upstream(&worker) => {}
         Ok(false) if begins_with_websocket(&worker, &listener, &stream, &mut input, &mut deadline).await => {}
@@ -71,11 +71,11 @@ async fn begins_with_websocket(
         selectors: &listener.config.affinity,
         source: std::net::Ipv4Addr::UNSPECIFIED.into(),
         source_text: "",
-        headers_max: usize::from(worker.limits.headers),
+        headers_max: usize::from(worker.limits().headers),
         forwarded: false,
         marking: &Marking::default(),
     };
-    let limit = worker.limits.header_bytes as usize;
+    let limit = worker.limits().header_bytes as usize;
     loop {
         match translate(input.filled(), &context, &mut Vec::new()) {
             Ok(Some(head)) => return head.websocket,
@@ -158,7 +158,7 @@ impl Http1 {
 
     /// Waits for the next whole head.
     async fn next_request(&mut self) -> Next {
-        let idle_by = Instant::now() + self.worker.limits.idle_timeout.get();
+        let idle_by = Instant::now() + self.worker.limits().idle_timeout.get();
         loop {
             if self.input.is_empty() && !self.wait_until(idle_by).await {
                 return Next::End;
@@ -192,7 +192,7 @@ impl Http1 {
     /// ready after the read that emptied it, until the next one finds nothing.
     async fn read_head(&mut self) -> Option<Next> {
         let worker = self.worker.clone();
-        let limits = &worker.limits;
+        let limits = &worker.limits();
         let mut whole_by = None;
         loop {
             if !self.input.is_empty() {
@@ -235,17 +235,17 @@ impl Http1 {
             selectors: &self.listener.config.affinity,
             source: self.connection.peer.ip(),
             source_text: &self.source_text,
-            headers_max: usize::from(self.worker.limits.headers),
+            headers_max: usize::from(self.worker.limits().headers),
             forwarded: self.listener.config.forwarded,
             marking: &self.listener.marking,
         };
         self.head.clear();
         let head = translate(self.input.filled(), &context, &mut self.head)?;
         if let Some(head) = &head {
-            if head.len > self.worker.limits.header_bytes as usize {
+            if head.len > self.worker.limits().header_bytes as usize {
                 return Err(Reject::HEAD_TOO_LARGE);
             }
-            let limit = self.worker.limits.body_bytes;
+            let limit = self.worker.limits().body_bytes;
             if limit > 0 && matches!(head.framing, super::head::Framing::Length(n) if n > limit) {
                 return Err(Reject::BODY_TOO_LARGE);
             }
@@ -278,7 +278,7 @@ impl Http1 {
 
     /// The request line, where somebody wants to log it.
     fn access_line(&self, head: &RequestHead) -> Option<String> {
-        self.worker.access.as_ref()?;
+        self.worker.access.get().as_ref().as_ref()?;
         let line = self.input.filled()[..head.len]
             .split(|b| *b == b'\r')
             .find(|l| !l.trim_ascii().is_empty())?;

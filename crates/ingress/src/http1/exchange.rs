@@ -222,7 +222,7 @@ impl Exchange<'_> {
     }
 
     async fn forward(&mut self, head: &RequestHead, stream: &Stream, started: Instant) -> Forwarded {
-        let timeout = self.pool.config.request_timeout.get();
+        let timeout = self.pool.config().request_timeout.get();
         self.deadline.set(started + timeout);
         if write_all(stream, self.head_bytes, self.deadline).await.is_err() {
             return Forwarded::Failed(Failure::Stale);
@@ -245,7 +245,7 @@ impl Exchange<'_> {
         if head.framing == Framing::Empty {
             return answer.relay(stream).await;
         }
-        let body_max = self.worker.limits.body_bytes;
+        let body_max = self.worker.limits().body_bytes;
         let mut sending = pin!(send_body(
             self.client,
             self.input,
@@ -302,11 +302,11 @@ impl Exchange<'_> {
     }
 
     fn log(&self, status: u16, bytes: u64, took_us: u64, node: Option<&NodeId>) {
-        if let (Some(log), Some(request)) = (&self.worker.access, &self.request) {
+        if let (Some(log), Some(request)) = (&*self.worker.access.get(), &self.request) {
             log.write(&Entry {
                 at_ms: crate::clock::unix_ms(),
                 client: self.connection.peer.ip(),
-                pool: &self.pool.config.name,
+                pool: &self.pool.name,
                 request,
                 status,
                 bytes,

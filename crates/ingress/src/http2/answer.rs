@@ -53,7 +53,13 @@ impl Answering {
     }
 
     pub(super) async fn answer(self, request: Request<Incoming>) -> Response<AnswerBody> {
-        let line = self.client.worker.access.is_some().then(|| self.line(&request));
+        let line = self
+            .client
+            .worker
+            .access
+            .get()
+            .is_some()
+            .then(|| self.line(&request));
         let mut guard = Guard {
             client: self.client.clone(),
             stream: self.stream.clone(),
@@ -110,7 +116,7 @@ impl Answering {
         let session = pool.keyed.session(&key);
         worker.connections.assign(&self.stream, session, &key);
         let http2 =
-            pool.config.upstream_protocol == UpstreamProtocol::H2c || translate::is_grpc(&parts.headers);
+            pool.config().upstream_protocol == UpstreamProtocol::H2c || translate::is_grpc(&parts.headers);
         let body = self.limit(&parts, body)?;
         let told = Told {
             source,
@@ -150,7 +156,7 @@ impl Answering {
     }
 
     fn limit(&self, parts: &Parts, body: Incoming) -> Result<RequestBody, Reject> {
-        let limit = match self.client.worker.limits.body_bytes {
+        let limit = match self.client.worker.limits().body_bytes {
             0 => usize::MAX,
             limit => limit as usize,
         };
@@ -173,7 +179,7 @@ impl Answering {
         let Some(node) = guard.node.clone() else {
             return Err(Reject::NO_NODE);
         };
-        let timeout = self.pool().config.request_timeout.get();
+        let timeout = self.pool().config().request_timeout.get();
         let sent = sender.send(self.client.listener.pool, &node.id, request);
         let (response, back) = match tokio::time::timeout(timeout, sent).await {
             Err(_) => return Err(Reject::NODE_TIMEOUT),
@@ -276,11 +282,11 @@ impl Drop for Guard {
             };
             worker.connections.count(&self.stream, delta);
         }
-        if let (Some(log), Some(line)) = (&worker.access, &self.line) {
+        if let (Some(log), Some(line)) = (&*worker.access.get(), &self.line) {
             log.write(&Entry {
                 at_ms: crate::clock::unix_ms(),
                 client: self.client.peer.ip(),
-                pool: &worker.pools[self.stream.pool].config.name,
+                pool: &worker.pools[self.stream.pool].name,
                 request: line,
                 status: self.status,
                 bytes: self.bytes,

@@ -72,7 +72,7 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     _place: Place,
 ) {
-    let limits = worker.limits.clone();
+    let limits = worker.limits().clone();
     let http2 = begun.starts_with(b"PRI ");
     let io = TokioIo::new(Rewind::new(begun, stream));
     let client = Rc::new(ClientConnection {
@@ -127,7 +127,7 @@ pub(crate) async fn serve(
 
 /// Ready when the connection should end: it idled too long, or the worker drains.
 async fn idle_or_drained(client: &ClientConnection) {
-    let limit = client.worker.limits.idle_timeout.get();
+    let limit = client.worker.limits().idle_timeout.get();
     loop {
         let idle = client.idle_for(Instant::now());
         if idle >= limit || (client.worker.draining() && idle > Duration::ZERO) {

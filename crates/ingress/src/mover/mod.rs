@@ -57,6 +57,8 @@ enum Note {
     Routes(usize, RouteChange),
     /// The watch fell behind; the routes were read anew.
     Reloaded(usize, RouteTable),
+    /// The routes of a new pool.
+    Opened(usize, RouteTable, oneshot::Sender<()>),
     /// Sessions with open connections in buckets that changed owner.
     Live(usize, Arc<[u16]>, Vec<SessionId>),
 }
@@ -165,10 +167,42 @@ impl Mover {
             let table = RouteTable::load(&self.meta, &name).await?;
             let watch = table.watch(&self.meta, &name);
             self.reload(index, table);
-            let (meta, notes) = (self.meta.clone(), self.notes.clone());
-            tokio::task::spawn_local(follow(index, name, meta, watch, notes));
+            self.follow(index, name, watch);
         }
         Ok(())
+    }
+
+    fn follow(&self, index: usize, name: foreshift_wire::PoolName, watch: RouteWatch) {
+        let (meta, notes) = (self.meta.clone(), self.notes.clone());
+        tokio::task::spawn_local(follow(index, name, meta, watch, notes));
+    }
+
+    /// Takes a pool's new settings. A pool that is new has no routes until they were read.
+    fn take_pool(&mut self, index: usize, config: Arc<foreshift_wire::Pool>, routed: oneshot::Sender<()>) {
+        if let Some(pool) = self.pools.get_mut(index) {
+            if pool.configure(config) {
+                self.apply(index, RouteChange::default());
+            }
+            let _ = routed.send(());
+            return;
+        }
+        let name = config.name.clone();
+        self.pools.push(PoolState::new(config));
+        let (meta, notes) = (self.meta.clone(), self.notes.clone());
+        tokio::task::spawn_local(async move {
+            match RouteTable::load(&meta, &name).await {
+                Ok(table) => drop(notes.send(Note::Opened(index, table, routed))),
+                Err(error) => tracing::error!(pool = %name, %error, "cannot read the routes of a new pool"),
+            }
+        });
+    }
+
+    fn opened(&mut self, index: usize, table: RouteTable, routed: oneshot::Sender<()>) {
+        let name = self.pools[index].config.name.clone();
+        let watch = table.watch(&self.meta, &name);
+        self.reload(index, table);
+        self.follow(index, name, watch);
+        let _ = routed.send(());
     }
 
     fn reload(&mut self, index: usize, table: RouteTable) {
@@ -255,6 +289,7 @@ impl Mover {
             }
             Note::Routes(pool, change) => self.apply(pool, change),
             Note::Reloaded(pool, table) => self.reload(pool, table),
+            Note::Opened(pool, table, routed) => self.opened(pool, table, routed),
             Note::Live(pool, buckets, sessions) => {
                 let settled = self.pools[pool].live(&buckets, &sessions);
                 self.queue.extend(sessions.into_iter().map(|s| (pool, s)));
@@ -306,6 +341,11 @@ impl Mover {
                 self.hear_stream((pool, session), connection, event);
             }
             ToMover::Wanted { pool, session } => self.want((pool, session)),
+            ToMover::Pool {
+                index,
+                config,
+                routed,
+            } => self.take_pool(index, config, routed),
             ToMover::Tell(event) => {
                 self.note_failover(&event);
                 self.tell(event);

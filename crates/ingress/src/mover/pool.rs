@@ -70,6 +70,8 @@ pub(super) struct PoolState {
     ordered: HashSet<SessionId>,
     progress: HashMap<u16, Progress>,
     next_expiry: Option<Instant>,
+    /// The buckets have to be filled anew.
+    refill: bool,
 }
 
 impl PoolState {
@@ -89,7 +91,16 @@ impl PoolState {
             ordered: HashSet::new(),
             progress: HashMap::new(),
             next_expiry: None,
+            refill: false,
         }
+    }
+
+    /// Takes new settings. True where the map has to be made anew.
+    pub(super) fn configure(&mut self, config: Arc<foreshift_wire::Pool>) -> bool {
+        // Compared as they were written, not as numbers that come near each other.
+        self.refill |= config.balance_factor.to_bits() != self.config.balance_factor.to_bits();
+        self.config = config;
+        self.refill
     }
 
     /// Nodes give state away and take it back.
@@ -217,8 +228,13 @@ impl PoolState {
             self.moved.insert(record.bucket, record);
         }
         let version = self.map.version() + 1;
-        if nodes_changed {
+        let refill = std::mem::take(&mut self.refill);
+        if refill {
+            self.map = AffinityMap::build(version, self.map_nodes(), self.config.balance_factor);
+        } else if nodes_changed {
             self.map = self.map.with_nodes(version, self.map_nodes());
+        }
+        if refill || nodes_changed {
             // What named a node that comes back counts again.
             changes.set_overrides = self
                 .overrides

@@ -94,7 +94,7 @@ impl EventStream<'_> {
         self.paused = Some(Instant::now());
         let from = self.node_of_now().map(|n| n.id.to_string()).unwrap_or_default();
         let request = self.request_for_rest();
-        let within = self.pool().config.migration_deadline.get();
+        let within = self.pool().config().migration_deadline.get();
         let (connection, attempt) = (self.connection.clone(), self.attempt);
         tokio::task::spawn_local(async move {
             let session = session.to_string();

@@ -257,7 +257,7 @@ impl<'a> EventStream<'a> {
     }
 
     pub(super) fn may_fail_over(&self) -> bool {
-        self.pool().config.failover == Failover::Resume && !self.worker.draining()
+        self.pool().config().failover == Failover::Resume && !self.worker.draining()
     }
 
     /// Another node goes on.

@@ -4,29 +4,74 @@ use std::{
     net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::{PoisonError, atomic::Ordering},
+    task::Poll,
     time::Duration,
 };
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Notify,
+};
 
 use super::{Listener, Worker};
-use crate::http1::{self, Reject};
+use crate::{
+    http1::{self, Reject},
+    live::Live,
+};
 
 /// How long the accept loop waits where the system is out of file descriptors or memory.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
-pub(super) async fn run(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpListener) {
-    worker.until_routed(listener.pool).await;
+/// Where one listener's connections come in, until it is closed.
+pub(super) struct Door {
+    listener: Live<Listener>,
+    closed: Notify,
+}
+
+/// Opens a door, or has one that is open take in connections as a changed listener says.
+pub(super) fn listen(worker: &Rc<Worker>, socket: Option<std::net::TcpListener>, listener: Listener) {
+    let name = listener.config.name.clone();
+    let open = worker.listeners.borrow().get(&name).cloned();
+    let Some(socket) = socket else {
+        if let Some(door) = open {
+            door.listener.set(listener);
+        }
+        return;
+    };
+    let socket = match TcpListener::from_std(socket) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(listener = %name, %error, "a worker cannot listen"),
+    };
+    let door = Rc::new(Door {
+        listener: Live::new(listener),
+        closed: Notify::new(),
+    });
+    if let Some(former) = worker.listeners.borrow_mut().insert(name, door.clone()) {
+        former.closed.notify_one();
+    }
+    tokio::task::spawn_local(run(worker.clone(), door, socket));
+}
+
+/// Closes a door; who came in stays.
+pub(super) fn unlisten(worker: &Worker, name: &str) {
+    if let Some(door) = worker.listeners.borrow_mut().remove(name) {
+        door.closed.notify_one();
+    }
+}
+
+async fn run(worker: Rc<Worker>, door: Rc<Door>, socket: TcpListener) {
     let mut complained = false;
     loop {
+        worker.until_routed(door.listener.get().pool).await;
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
-            () = worker.until_drained() => return,
+            () = worker.until_drained() => break,
+            () = door.closed.notified() => break,
         };
         match accepted {
             Ok((stream, peer)) => {
                 complained = false;
-                take_in(&worker, &listener, stream, peer);
+                take_in(&worker, &door.listener.get(), stream, peer);
             }
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
@@ -38,6 +83,19 @@ pub(super) async fn run(worker: Rc<Worker>, listener: Rc<Listener>, socket: TcpL
             }
         }
     }
+    // Who is in the kernel's queue was let in by it; closing the socket would reset them.
+    while let Some((stream, peer)) = queued(&socket).await {
+        take_in(&worker, &door.listener.get(), stream, peer);
+    }
+}
+
+/// The next connection that waits already.
+async fn queued(socket: &TcpListener) -> Option<(TcpStream, SocketAddr)> {
+    std::future::poll_fn(|cx| match socket.poll_accept(cx) {
+        Poll::Ready(accepted) => Poll::Ready(accepted.ok()),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
 }
 
 fn is_of_one_connection(error: &std::io::Error) -> bool {
@@ -70,7 +128,7 @@ pub(crate) struct Place {
 impl Place {
     fn take(worker: &Rc<Worker>, source: IpAddr) -> Option<Self> {
         let shared = &worker.shared;
-        if shared.open.fetch_add(1, Ordering::Relaxed) >= worker.limits.connections as usize {
+        if shared.open.fetch_add(1, Ordering::Relaxed) >= worker.limits().connections as usize {
             shared.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
@@ -78,7 +136,7 @@ impl Place {
             let mut sources = shared.per_source.lock().unwrap_or_else(PoisonError::into_inner);
             let open = sources.entry(source).or_default();
             *open += 1;
-            *open <= worker.limits.connections_per_source
+            *open <= worker.limits().connections_per_source
         };
         let place = Self {
             worker: worker.clone(),

@@ -5,7 +5,7 @@ use std::{rc::Rc, time::Instant};
 use foreshift_wire::{ConnectionFilter, ConnectionInfo, NodeId, SessionId};
 use tokio::sync::mpsc;
 
-use super::Worker;
+use super::{Worker, accept};
 use crate::{
     connections::Connection,
     message::{Requests, StreamCommand, ToMover, ToWorker},
@@ -20,7 +20,7 @@ pub(super) async fn run(worker: Rc<Worker>, mut mailbox: mpsc::UnboundedReceiver
     }
 }
 
-fn handle(worker: &Worker, message: ToWorker) {
+fn handle(worker: &Rc<Worker>, message: ToWorker) {
     match message {
         ToWorker::Routes { pool, snapshot } => {
             let gone = worker.pools[pool].table.install(snapshot, Instant::now());
@@ -57,6 +57,11 @@ fn handle(worker: &Worker, message: ToWorker) {
         ToWorker::Connections { filter, answer } => {
             let _ = answer.send(list(worker, &filter));
         }
+        ToWorker::Limits(limits) => worker.limits.set(limits.as_ref().clone()),
+        ToWorker::Access(access) => worker.access.set(access),
+        ToWorker::Pool { index, config, keyed } => worker.take_pool(index, &config, keyed),
+        ToWorker::Listen { socket, listener } => accept::listen(worker, socket, listener),
+        ToWorker::Unlisten(name) => accept::unlisten(worker, &name),
         ToWorker::Drain => worker.start_draining(),
         ToWorker::Close => close_all(worker),
         ToWorker::Open { answer } => {
@@ -64,7 +69,7 @@ fn handle(worker: &Worker, message: ToWorker) {
         }
         ToWorker::Serves { pool, answer } => {
             let mut pools = worker.pools.iter();
-            let _ = answer.send(pools.any(|p| p.config.name == pool && p.table.has_ready()));
+            let _ = answer.send(pools.any(|p| p.name == pool && p.table.has_ready()));
         }
     }
 }
@@ -113,7 +118,7 @@ fn list(worker: &Worker, filter: &ConnectionFilter) -> Vec<ConnectionInfo> {
             && filter
                 .pool
                 .as_ref()
-                .is_none_or(|p| worker.pool_names[c.pool] == *p)
+                .is_none_or(|p| worker.pools[c.pool].name == *p)
             && filter
                 .key
                 .as_ref()
@@ -123,7 +128,9 @@ fn list(worker: &Worker, filter: &ConnectionFilter) -> Vec<ConnectionInfo> {
                 .as_ref()
                 .is_none_or(|n| c.node.borrow().as_ref().is_some_and(|node| node.id == *n))
     };
-    worker
-        .connections
-        .list(&worker.pool_names, wanted, filter.limit.unwrap_or(LISTED))
+    worker.connections.list(
+        |pool| worker.pools[pool].name.clone(),
+        wanted,
+        filter.limit.unwrap_or(LISTED),
+    )
 }

@@ -35,6 +35,7 @@ use crate::{
     access::AccessLog,
     connections::{Connection, Connections},
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
+    live::{Grown, Live},
     marking::Marking,
     message::{StreamEvent, ToMover, ToWorker},
     node::Node,
@@ -62,31 +63,51 @@ pub(crate) struct Listener {
 impl Listener {
     /// Whether the pool's nodes speak HTTP/2, so that requests have to be translated.
     pub(crate) fn http2_upstream(&self, worker: &Worker) -> bool {
-        worker.pools[self.pool].config.upstream_protocol == foreshift_wire::UpstreamProtocol::H2c
+        worker.pools[self.pool].config().upstream_protocol == foreshift_wire::UpstreamProtocol::H2c
     }
 }
 
 /// One pool as a worker sees it.
 pub(crate) struct Pool {
-    pub(crate) config: Arc<foreshift_wire::Pool>,
+    pub(crate) name: PoolName,
+    config: Live<foreshift_wire::Pool>,
     pub(crate) keyed: Keyed,
     pub(crate) table: Table,
     pub(crate) http2: crate::http2::Upstreams,
+}
+
+impl Pool {
+    fn new(config: &foreshift_wire::Pool, keyed: Keyed) -> Self {
+        Self {
+            name: config.name.clone(),
+            config: Live::new(config.clone()),
+            keyed,
+            table: Table::new(),
+            http2: Default::default(),
+        }
+    }
+
+    /// Its settings as they are now; they stay so for whoever took them.
+    #[inline]
+    pub(crate) fn config(&self) -> Rc<foreshift_wire::Pool> {
+        self.config.get()
+    }
 }
 
 /// One worker.
 pub(crate) struct Worker {
     pub(crate) index: u16,
     workers: u16,
-    pub(crate) limits: Limits,
-    pub(crate) pools: Vec<Pool>,
-    pub(crate) pool_names: Vec<PoolName>,
+    limits: Live<Limits>,
+    pub(crate) pools: Grown<Pool>,
     pub(crate) connections: Connections,
     pub(crate) buffers: Buffers,
     pub(crate) large_buffers: Buffers,
     /// Where streams read into before they pass it on in the same poll.
     pub(crate) scratch: RefCell<Vec<u8>>,
-    pub(crate) access: Option<AccessLog>,
+    pub(crate) access: Live<Option<AccessLog>>,
+    /// By name.
+    listeners: RefCell<HashMap<String, Rc<accept::Door>>>,
     shared: Arc<Shared>,
     drained: Notify,
     /// New routes came.
@@ -101,7 +122,6 @@ pub(crate) struct Options {
     pub(crate) workers: u16,
     pub(crate) limits: Limits,
     pub(crate) pools: Vec<(Arc<foreshift_wire::Pool>, Keyed)>,
-    pub(crate) listeners: Vec<(std::net::TcpListener, Listener)>,
     pub(crate) access: Option<AccessLog>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mover: mpsc::UnboundedSender<ToMover>,
@@ -120,45 +140,33 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             workers,
             limits,
             pools,
-            listeners,
             access,
             shared,
             mover,
             mailbox,
         } = options;
         let connections = Connections::new(pools.len());
-        let pool_names = pools.iter().map(|(config, _)| config.name.clone()).collect();
-        let pools = pools
-            .into_iter()
-            .map(|(config, keyed)| Pool {
-                config,
-                keyed,
-                table: Table::new(),
-                http2: Default::default(),
-            })
-            .collect();
+        let grown = Grown::new();
+        for (config, keyed) in pools {
+            grown.push(Pool::new(&config, keyed));
+        }
         let worker = Rc::new(Worker {
             index,
             workers,
-            limits,
-            pools,
-            pool_names,
+            limits: Live::new(limits),
+            pools: grown,
             connections,
             buffers: Buffers::new(BUFFER),
             large_buffers: Buffers::new(LARGE_BUFFER),
             scratch: RefCell::new(vec![0; LARGE_BUFFER]),
-            access,
+            access: Live::new(access),
+            listeners: RefCell::default(),
             shared,
             drained: Notify::new(),
             routed: Notify::new(),
             mover,
             next_id: Cell::new(u64::from(index) + 1),
         });
-        for (socket, listener) in listeners {
-            let listener = Rc::new(listener);
-            let socket = tokio::net::TcpListener::from_std(socket)?;
-            tokio::task::spawn_local(accept::run(worker.clone(), listener, socket));
-        }
         tokio::task::spawn_local(sweep(worker.clone()));
         mailbox::run(worker, mailbox).await;
         Ok(())
@@ -182,6 +190,24 @@ impl Worker {
         let id = self.next_id.get();
         self.next_id.set(id + u64::from(self.workers));
         ConnectionId(id)
+    }
+
+    /// What clients may ask for at most, as it is now.
+    #[inline]
+    pub(crate) fn limits(&self) -> Rc<Limits> {
+        self.limits.get()
+    }
+
+    /// Takes a pool's new settings, or a new pool. One that has no key yet is not known, and is left out.
+    fn take_pool(&self, index: usize, config: &foreshift_wire::Pool, keyed: Option<Keyed>) {
+        match (self.pools.get(index), keyed) {
+            (Some(pool), _) => pool.config.set(config.clone()),
+            (None, Some(keyed)) => {
+                self.connections.add_pool();
+                self.pools.push(Pool::new(config, keyed));
+            }
+            (None, None) => {}
+        }
     }
 
     /// A graceful end is under way: answers close their connections.
@@ -254,7 +280,7 @@ impl Worker {
 
     /// Connects to a node within the pool's `connect_timeout`. A failure makes the node suspect.
     pub(crate) async fn connect(&self, pool: &Pool, node: &Rc<Node>) -> io::Result<Stream> {
-        let connected = connect(node.address, pool.config.connect_timeout.get()).await;
+        let connected = connect(node.address, pool.config().connect_timeout.get()).await;
         if let Err(error) = &connected {
             self.suspect(pool, node, &format!("connect to {}: {error}", node.address));
         }
@@ -268,7 +294,7 @@ impl Worker {
         if !node.is_suspect(now) {
             node.suspect(now);
             self.tell(ToMover::Tell(IngressEvent::NodeSuspect {
-                pool: pool.config.name.clone(),
+                pool: pool.name.clone(),
                 node: node.id.clone(),
                 detail: detail.into(),
             }));

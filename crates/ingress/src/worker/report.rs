@@ -14,7 +14,7 @@ impl Worker {
             let (buckets, keys) = self.connections.take_loads(index);
             let nodes = pool.table.nodes().iter().map(|n| n.take_report(now)).collect();
             PoolReport {
-                pool: pool.config.name.clone(),
+                pool: pool.name.clone(),
                 nodes,
                 buckets,
                 keys,

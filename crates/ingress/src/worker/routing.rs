@@ -32,7 +32,7 @@ impl Worker {
         mut wait: oneshot::Receiver<()>,
         mut ask: bool,
     ) -> Option<Rc<Node>> {
-        let until = time::Instant::now() + pool.config.migration_deadline.get() + WAIT_GRACE;
+        let until = time::Instant::now() + pool.config().migration_deadline.get() + WAIT_GRACE;
         loop {
             if ask {
                 self.tell(ToMover::Wanted {

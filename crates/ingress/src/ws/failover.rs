@@ -26,7 +26,7 @@ impl Pair {
         let (Some(session), Some(dead)) = (self.connection.session.get(), self.node_of_now()) else {
             return Err(LOST);
         };
-        let resumes = self.pool().config.failover == Failover::Resume;
+        let resumes = self.pool().config().failover == Failover::Resume;
         if !resumes || !self.down.tracker.at_message_boundary() || self.worker.draining() {
             tell_failed_over(&self.worker, &self.connection, &dead.id, None);
             return Err(LOST);

@@ -319,7 +319,7 @@ impl Pair {
         };
         let from = self.node_of_now().map(|n| n.id.to_string()).unwrap_or_default();
         let handshake = self.handshake.clone();
-        let within = self.pool().config.migration_deadline.get();
+        let within = self.pool().config().migration_deadline.get();
         let (connection, attempt) = (self.connection.clone(), self.attempt);
         tokio::task::spawn_local(async move {
             let session = session.to_string();

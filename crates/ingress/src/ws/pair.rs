@@ -84,7 +84,7 @@ impl Pair {
             return worker.ended(&connection);
         };
         let compressed = handshake.extensions.is_some();
-        let message_max = worker.limits.message_bytes;
+        let message_max = worker.limits().message_bytes;
         let mut pair = Box::new(Self {
             worker,
             connection,
@@ -265,7 +265,7 @@ impl Pair {
                 // What answers the client's pings counts too: it must not be able to make us keep more.
                 let kept =
                     held.bytes.len() + self.up.unsent().len() + self.down.unsent().len() + self.aside.len();
-                kept < self.worker.limits.pause_buffer_bytes as usize
+                kept < self.worker.limits().pause_buffer_bytes as usize
             }
             Input::Flowing | Input::Pausing => self.up.is_flushed(),
         }

@@ -25,6 +25,8 @@ pub struct Cluster {
     pub pool: PoolName,
     pub secret: Secret,
     pub events: mpsc::UnboundedReceiver<IngressEvent>,
+    /// As it was started.
+    pub config: Config,
     next_move: u64,
 }
 
@@ -97,6 +99,7 @@ impl Cluster {
             pool,
             secret,
             events,
+            config,
             next_move: 0,
         }
     }

@@ -1,0 +1,207 @@
+//! Takes a new configuration over while everything runs.
+//!
+//! What can fail is done first (sockets are bound, files opened), so that a configuration that cannot be had changes
+//! nothing. Then each worker and the mover get it through their mailbox: a request goes on with the settings that it
+//! began with, the next one finds the new ones. Listeners that are gone take in nobody; whoever came in by them stays.
+//! A pool that left the configuration keeps its place, for the connections that it still has.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, MutexGuard, PoisonError},
+};
+
+use foreshift_placement::{Keyed, Secret};
+use foreshift_wire::{Config, Limits, PoolName};
+use std::collections::BTreeMap;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    access::AccessLog,
+    error::Error,
+    handle::Handle,
+    listen::{Sockets, bind_all, listener},
+    message::{ToMover, ToWorker},
+};
+
+/// What runs, as it was told last.
+pub(crate) struct Running {
+    secret: Secret,
+    /// A pool's place is its index for good.
+    pools: Vec<PoolName>,
+    /// By name: as configured, and where it listens.
+    listeners: BTreeMap<String, (SocketAddr, SocketAddr)>,
+    access: Option<AccessLog>,
+    mover: mpsc::UnboundedSender<ToMover>,
+}
+
+impl Running {
+    pub(crate) fn new(
+        secret: Secret,
+        pools: &[foreshift_wire::Pool],
+        access: Option<AccessLog>,
+        mover: mpsc::UnboundedSender<ToMover>,
+    ) -> Self {
+        Self {
+            secret,
+            pools: pools.iter().map(|pool| pool.name.clone()).collect(),
+            listeners: BTreeMap::new(),
+            access,
+            mover,
+        }
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<(String, SocketAddr)> {
+        let listeners = self.listeners.iter();
+        listeners
+            .map(|(name, (_, address))| (name.clone(), *address))
+            .collect()
+    }
+
+    fn index_of(&self, pool: &PoolName) -> Option<usize> {
+        self.pools.iter().position(|name| name == pool)
+    }
+}
+
+/// A configuration that can be had: nothing of it applies yet. Dropped, it changes nothing.
+#[derive(Debug)]
+pub struct Prepared {
+    config: Config,
+    sockets: Vec<Sockets>,
+    access: Option<AccessLog>,
+}
+
+impl Handle {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell_workers(&self, message: impl Fn() -> ToWorker) {
+        for worker in self.workers.iter() {
+            let _ = worker.send(message());
+        }
+    }
+
+    /// Opens listeners whose sockets are bound.
+    pub(crate) fn open(&self, config: &Config, sockets: Vec<Sockets>) -> Result<(), Error> {
+        let mut running = self.lock();
+        for Sockets {
+            name,
+            address,
+            sockets,
+        } in sockets
+        {
+            let Some(index) = config.listener.iter().position(|l| l.name == name) else {
+                continue;
+            };
+            let listener = listener(config, index, |pool| running.index_of(pool))?;
+            running
+                .listeners
+                .insert(name, (config.listener[index].address, address));
+            for (worker, socket) in self.workers.iter().zip(sockets) {
+                let _ = worker.send(ToWorker::Listen {
+                    socket: Some(socket),
+                    listener: listener.clone(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Does all of a reload that can fail: binds the sockets of listeners that are new or have another address.
+    ///
+    /// The number of workers is that of the start. An error names the key and leaves everything as it is.
+    pub fn prepare(&self, config: &Config) -> Result<Prepared, Error> {
+        let running = self.lock();
+        let mut sockets = Vec::new();
+        for (index, listener) in config.listener.iter().enumerate() {
+            let known = running.listeners.get(&listener.name);
+            if known.is_none_or(|(configured, _)| *configured != listener.address) {
+                sockets.push(bind_all(config, index, self.workers.len())?);
+            }
+        }
+        let access = match (config.ingress.access_log, &running.access) {
+            (foreshift_wire::AccessLog::Off, _) => None,
+            (format, Some(running)) if running.json == (format == foreshift_wire::AccessLog::Json) => {
+                Some(running.clone())
+            }
+            (format, _) => Some(AccessLog::start(format == foreshift_wire::AccessLog::Json)?),
+        };
+        Ok(Prepared {
+            config: config.clone(),
+            sockets,
+            access,
+        })
+    }
+
+    /// Takes a prepared configuration over; whoever connects after that finds it. Returns where listeners that are
+    /// new now listen.
+    pub async fn apply(&self, prepared: Prepared) -> Result<Vec<(String, SocketAddr)>, Error> {
+        let Prepared {
+            config,
+            sockets,
+            access,
+        } = prepared;
+        let limits: Arc<Limits> = Arc::new(config.ingress.limits.clone());
+        self.tell_workers(|| ToWorker::Limits(limits.clone()));
+        self.tell_workers(|| ToWorker::Access(access.clone()));
+        self.lock().access = access;
+        for pool in &config.pool {
+            // An error means that the mover could not read its routes, and has said so.
+            let _ = self.take_pool(pool).await;
+        }
+        let opened = sockets.iter().map(|s| (s.name.clone(), s.address)).collect();
+        self.take_listeners(&config, &sockets)?;
+        self.open(&config, sockets)?;
+        // Each worker answers in turn, so it has heard of what came before.
+        self.ask(|answer| ToWorker::Open { answer }).await;
+        Ok(opened)
+    }
+
+    /// Answered once the workers know the pool and, where it is a new one, its routes.
+    fn take_pool(&self, pool: &foreshift_wire::Pool) -> oneshot::Receiver<()> {
+        let mut running = self.lock();
+        let (index, keyed) = match running.index_of(&pool.name) {
+            Some(index) => (index, None),
+            None => {
+                running.pools.push(pool.name.clone());
+                let keyed = Keyed::new(&running.secret, &pool.name);
+                (running.pools.len() - 1, Some(keyed))
+            }
+        };
+        let config = Arc::new(pool.clone());
+        self.tell_workers(|| ToWorker::Pool {
+            index,
+            config: config.clone(),
+            keyed: keyed.clone(),
+        });
+        let (routed, answer) = oneshot::channel();
+        let _ = running.mover.send(ToMover::Pool {
+            index,
+            config,
+            routed,
+        });
+        answer
+    }
+
+    /// Closes listeners that are gone, and tells those that stay what changed about them.
+    fn take_listeners(&self, config: &Config, new: &[Sockets]) -> Result<(), Error> {
+        let mut running = self.lock();
+        let stays = |name: &String| config.listener.iter().any(|l| l.name == *name);
+        let gone: Vec<String> = running.listeners.keys().filter(|n| !stays(n)).cloned().collect();
+        for name in gone {
+            running.listeners.remove(&name);
+            self.tell_workers(|| ToWorker::Unlisten(name.clone()));
+        }
+        for (index, stays) in config.listener.iter().enumerate() {
+            if new.iter().any(|s| s.name == stays.name) {
+                continue;
+            }
+            let listener = listener(config, index, |pool| running.index_of(pool))?;
+            self.tell_workers(|| ToWorker::Listen {
+                socket: None,
+                listener: listener.clone(),
+            });
+        }
+        Ok(())
+    }
+}
