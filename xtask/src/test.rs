@@ -7,6 +7,9 @@ use crate::{root, setup, steps, tidy};
 /// A workspace of its own, which `--all` does not reach.
 const FUZZ: &str = "crates/forecast/fuzz/Cargo.toml";
 
+/// What a plain build leaves out.
+const OPTIONAL: &str = "foreshift/otlp";
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// Install nothing: fail where something is missing.
@@ -33,6 +36,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             "clippy",
             "--workspace",
             "--all-targets",
+            "--features",
+            OPTIONAL,
             "--locked",
             "--",
             "--deny",
@@ -41,7 +46,14 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         steps::run(steps::cargo().args(clippy))
     })?;
     steps::step("tests", || {
-        steps::run(steps::cargo().args(["nextest", "run", "--workspace", "--locked"]))
+        steps::run(steps::cargo().args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--features",
+            OPTIONAL,
+            "--locked",
+        ]))
     })?;
     steps::step("doc tests", || {
         steps::run(steps::cargo().args(["test", "--doc", "--workspace", "--locked", "--quiet"]))

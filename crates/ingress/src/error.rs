@@ -29,6 +29,9 @@ pub enum Error {
     /// The routes could not be read.
     #[error("metadata: {0}")]
     Meta(#[from] foreshift_meta::Error),
+    /// Spans are to be sent, and this build cannot.
+    #[error("this build sends no spans: build it with --features otlp, or leave the endpoint out")]
+    NoOtlp,
     /// A thread or its runtime could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -39,6 +42,7 @@ impl Error {
     pub fn key(&self) -> Option<String> {
         match self {
             Self::Listen { index, .. } => Some(format!("listener[{index}].address")),
+            Self::NoOtlp => Some("ingress.traces.endpoint".into()),
             Self::NoPool { .. } | Self::Meta(_) | Self::Thread(_) => None,
         }
     }

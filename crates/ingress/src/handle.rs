@@ -22,6 +22,7 @@ use crate::{
     message::ToWorker,
     mover,
     reload::Running,
+    spans::Spans,
     worker::{self, LISTED},
 };
 
@@ -55,6 +56,14 @@ pub async fn start(
         foreshift_wire::AccessLog::Off => None,
         format => Some(AccessLog::start(format == foreshift_wire::AccessLog::Json)?),
     };
+    let spans = match &config.ingress.traces {
+        Some(traces) => traces
+            .endpoint
+            .as_deref()
+            .map(|e| Spans::start(traces, e))
+            .transpose()?,
+        None => None,
+    };
     let shared = Arc::new(worker::Shared::default());
     let (to_mover, inbox) = mpsc::unbounded_channel();
     let mut workers = Vec::new();
@@ -67,6 +76,7 @@ pub async fn start(
             limits: config.ingress.limits.clone(),
             pools: keyed.clone(),
             access: access.clone(),
+            spans: spans.clone(),
             shared: shared.clone(),
             mover: to_mover.clone(),
             mailbox,

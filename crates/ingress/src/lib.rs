@@ -23,6 +23,7 @@ mod message;
 mod mover;
 mod node;
 mod reload;
+mod spans;
 mod sse;
 mod stream;
 mod table;

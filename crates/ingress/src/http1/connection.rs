@@ -278,7 +278,9 @@ impl Http1 {
 
     /// The request line, where somebody wants to log it.
     fn access_line(&self, head: &RequestHead) -> Option<String> {
-        self.worker.access.get().as_ref().as_ref()?;
+        if !self.worker.records(head.mark.as_deref()) {
+            return None;
+        }
         let line = self.input.filled()[..head.len]
             .split(|b| *b == b'\r')
             .find(|l| !l.trim_ascii().is_empty())?;

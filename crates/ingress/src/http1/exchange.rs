@@ -302,8 +302,8 @@ impl Exchange<'_> {
     }
 
     fn log(&self, status: u16, bytes: u64, took_us: u64, node: Option<&NodeId>) {
-        if let (Some(log), Some(request)) = (&*self.worker.access.get(), &self.request) {
-            log.write(&Entry {
+        if let Some(request) = &self.request {
+            self.worker.record(&Entry {
                 at_ms: crate::clock::unix_ms(),
                 client: self.connection.peer.ip(),
                 pool: &self.pool.name,

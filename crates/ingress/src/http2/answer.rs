@@ -53,13 +53,7 @@ impl Answering {
     }
 
     pub(super) async fn answer(self, request: Request<Incoming>) -> Response<AnswerBody> {
-        let line = self
-            .client
-            .worker
-            .access
-            .get()
-            .is_some()
-            .then(|| self.line(&request));
+        let line = self.client.worker.may_record().then(|| self.line(&request));
         let mut guard = Guard {
             client: self.client.clone(),
             stream: self.stream.clone(),
@@ -282,8 +276,8 @@ impl Drop for Guard {
             };
             worker.connections.count(&self.stream, delta);
         }
-        if let (Some(log), Some(line)) = (&*worker.access.get(), &self.line) {
-            log.write(&Entry {
+        if let Some(line) = &self.line {
+            worker.record(&Entry {
                 at_ms: crate::clock::unix_ms(),
                 client: self.client.peer.ip(),
                 pool: &worker.pools[self.stream.pool].name,

@@ -32,13 +32,14 @@ use tokio::{
 
 pub(crate) use self::{accept::Place, mailbox::LISTED};
 use crate::{
-    access::AccessLog,
+    access::{AccessLog, Entry},
     connections::{Connection, Connections},
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
     live::{Grown, Live},
-    marking::Marking,
+    marking::{Mark, Marking},
     message::{StreamEvent, ToMover, ToWorker},
     node::Node,
+    spans::Spans,
     stream::Stream,
     table::Table,
 };
@@ -108,6 +109,7 @@ pub(crate) struct Worker {
     pub(crate) access: Live<Option<AccessLog>>,
     /// By name.
     listeners: RefCell<HashMap<String, Rc<accept::Door>>>,
+    spans: Option<Spans>,
     shared: Arc<Shared>,
     drained: Notify,
     /// New routes came.
@@ -123,6 +125,7 @@ pub(crate) struct Options {
     pub(crate) limits: Limits,
     pub(crate) pools: Vec<(Arc<foreshift_wire::Pool>, Keyed)>,
     pub(crate) access: Option<AccessLog>,
+    pub(crate) spans: Option<Spans>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mover: mpsc::UnboundedSender<ToMover>,
     pub(crate) mailbox: mpsc::UnboundedReceiver<ToWorker>,
@@ -141,6 +144,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             limits,
             pools,
             access,
+            spans,
             shared,
             mover,
             mailbox,
@@ -161,6 +165,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             scratch: RefCell::new(vec![0; LARGE_BUFFER]),
             access: Live::new(access),
             listeners: RefCell::default(),
+            spans,
             shared,
             drained: Notify::new(),
             routed: Notify::new(),
@@ -251,6 +256,29 @@ impl Worker {
             Poll::Pending
         })
         .await
+    }
+
+    /// Whether anything is written down of any request.
+    #[inline]
+    pub(crate) fn may_record(&self) -> bool {
+        self.access.get().is_some() || self.spans.is_some()
+    }
+
+    /// Whether anything is written down of a request with these marks.
+    #[inline]
+    pub(crate) fn records(&self, mark: Option<&Mark>) -> bool {
+        let sampled = |mark: &Mark| mark.trace.is_some_and(|trace| trace.sampled);
+        self.access.get().is_some() || (self.spans.is_some() && mark.is_some_and(sampled))
+    }
+
+    /// Writes down a request that was answered or refused.
+    pub(crate) fn record(&self, entry: &Entry<'_>) {
+        if let Some(log) = &*self.access.get() {
+            log.write(entry);
+        }
+        if let Some(spans) = &self.spans {
+            spans.take(entry);
+        }
     }
 
     /// A connection ended.
