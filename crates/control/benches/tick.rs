@@ -61,6 +61,7 @@ fn busy(hot: usize) -> Busy {
         in_flight: 30,
         connections: 1_000,
         response: LatencyBuckets((100..160).map(|index| (index, 8)).collect()),
+        in_band: None,
     };
     let bucket = |bucket| BucketReport {
         bucket,

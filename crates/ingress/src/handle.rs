@@ -237,6 +237,10 @@ fn merge_node(a: &mut NodeReport, b: NodeReport) {
         *counts.entry(bucket).or_default() += count;
     }
     a.response.0.extend(counts);
+    match (&mut a.in_band, b.in_band) {
+        (Some(a), Some(b)) => a.add(b),
+        (a, b) => *a = a.take().or(b),
+    }
 }
 
 fn merge_buckets(buckets: &mut Vec<foreshift_wire::BucketReport>) {

@@ -178,6 +178,7 @@ impl Node {
             in_flight: self.in_flight.get(),
             connections: self.connections.get(),
             response,
+            in_band: None,
         }
     }
 }

@@ -5,12 +5,18 @@
 //! ([`KeyLoads`]). The sketch that finds heavy keys ([`SpaceSaving`]) and the histogram of response times
 //! ([`Latency`]) serve both the ingress, which fills them, and control, which reads them.
 //!
+//! What nodes say of themselves comes in formats of others, read by [`orca`], [`agent_check`] and [`prometheus`].
+//!
 //! Pure: values in, values out. Times are arguments in Unix milliseconds, and every structure has a bound. What
 //! collects (scrapes, agents) is not here.
 
+pub mod agent_check;
 mod error;
+mod figure;
 mod latency;
 mod node;
+pub mod orca;
+pub mod prometheus;
 mod series;
 mod signals;
 mod sketch;
@@ -18,6 +24,7 @@ mod smooth;
 mod units;
 
 pub use error::Error;
+pub use figure::{AMOUNT_MAX, FigureError, SHARE_MAX, figure};
 pub use latency::{Latency, LatencySummary};
 pub use node::NodeLoad;
 pub use series::{Level, Point, Series};

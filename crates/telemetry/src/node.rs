@@ -110,6 +110,7 @@ mod tests {
             in_flight: 9,
             connections: 40,
             response,
+            in_band: None,
         }
     }
 

@@ -12,6 +12,7 @@ mod forecast;
 mod id;
 mod moves;
 mod node;
+mod own;
 mod problem;
 mod report;
 mod request;
@@ -24,14 +25,18 @@ pub use config::{
     ModelSignal, NodeConfig, Pool, PoolForecast, Protocol, SameSite, Strategy, Traces, Trigger,
     UpstreamProtocol,
 };
+pub use config::{LabelMatcher, MetricMapping, MetricSelector};
 pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};
 pub use event::{Event, IngressEvent};
 pub use forecast::{ForecastView, QuantilePath, Scored};
 pub use id::{ConnectionId, InvalidId, MoveId, NodeId, PoolName, SessionId};
 pub use moves::{Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Stay, StayReason, Unit};
 pub use node::{Capacity, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals};
+pub use own::OwnLoad;
 pub use problem::Problem;
-pub use report::{BucketReport, IngressReport, KeyReport, LatencyBuckets, NodeReport, PoolReport};
+pub use report::{
+    BucketReport, InBandReport, IngressReport, KeyReport, LatencyBuckets, NodeReport, PoolReport,
+};
 pub use request::{
     ForecastFilter, MoveFilter, NodeForecast, NodeRequest, PlanView, PoolFilter, StateRequest,
 };

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{NodeId, PoolName, SessionId};
+use crate::{NodeId, OwnLoad, PoolName, SessionId};
 
 /// One report of one ingress.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -46,6 +46,39 @@ pub struct NodeReport {
     pub connections: u32,
     /// Response times of the interval.
     pub response: LatencyBuckets,
+    /// What it said of itself in its answers (ORCA), where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_band: Option<InBandReport>,
+}
+
+/// What a node said of itself in the answers of the interval.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct InBandReport {
+    /// The newest report.
+    pub load: OwnLoad,
+    /// How old it was when the ingress reported, in microseconds.
+    pub age_us: u64,
+    /// Reports that were understood.
+    pub reports: u64,
+    /// Reports that were not.
+    pub refused: u64,
+    /// Why the last of those was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+impl InBandReport {
+    /// Adds what another worker heard, or what was heard in an earlier interval; ages count from the same moment. The newer load
+    /// counts.
+    pub fn add(&mut self, other: Self) {
+        if other.reports > 0 && (self.reports == 0 || other.age_us < self.age_us) {
+            self.load = other.load;
+            self.age_us = other.age_us;
+        }
+        self.reports = self.reports.saturating_add(other.reports);
+        self.refused = self.refused.saturating_add(other.refused);
+        self.error = self.error.take().or(other.error);
+    }
 }
 
 /// A mergeable histogram of microseconds, sparse: `(bucket index, count)`, rising.

@@ -26,7 +26,8 @@ pub(crate) struct Reports {
 }
 
 struct Pending {
-    report: Option<PoolReport>,
+    /// With the moment from which the ages in it count.
+    report: Option<(PoolReport, Instant)>,
     since: Instant,
 }
 
@@ -45,20 +46,32 @@ impl Reports {
     /// What happened in `pool` since this was asked for it last; `None` where the ingress does not know it.
     pub(crate) async fn take(&self, pool: &PoolName) -> Option<Observed> {
         let mut pending = self.pending.lock().await;
-        for report in self.plane.report().await.pools {
+        let told = self.plane.report().await.pools;
+        let now = Instant::now();
+        for report in told {
             if let Some(pending) = pending.get_mut(&report.pool) {
-                pending.report = Some(match pending.report.take() {
+                let report = match pending.report.take() {
                     None => report,
-                    Some(earlier) => add(earlier, report),
-                });
+                    Some((earlier, at)) => add(aged(earlier, now - at), report),
+                };
+                pending.report = Some((report, now));
             }
         }
         let pending = pending.get_mut(pool)?;
-        let report = pending.report.take()?;
-        let now = Instant::now();
+        let (report, at) = pending.report.take()?;
+        let report = aged(report, now - at);
         let interval = now.duration_since(std::mem::replace(&mut pending.since, now));
         Some(Observed { report, interval })
     }
+}
+
+/// The report when `passed` has gone by since it was made.
+fn aged(mut report: PoolReport, passed: Duration) -> PoolReport {
+    let passed_us = u64::try_from(passed.as_micros()).unwrap_or(u64::MAX);
+    for heard in report.nodes.iter_mut().filter_map(|node| node.in_band.as_mut()) {
+        heard.age_us = heard.age_us.saturating_add(passed_us);
+    }
+    report
 }
 
 /// Two reports of one pool, one after the other, as one. Gauges are the later one's.
@@ -121,6 +134,13 @@ fn add_nodes(sum: &mut NodeReport, later: &NodeReport) {
         *counts.entry(*index).or_default() += count;
     }
     sum.response.0 = counts.into_iter().collect();
+    match (&mut sum.in_band, later.in_band.clone()) {
+        (Some(sum), Some(mut later)) => {
+            std::mem::swap(sum, &mut later);
+            sum.add(later);
+        }
+        (sum, later) => *sum = sum.take().or(later),
+    }
 }
 
 fn add_buckets(sum: &mut BucketReport, later: &BucketReport) {
@@ -155,6 +175,7 @@ mod tests {
             in_flight: connections,
             connections,
             response: LatencyBuckets(response.to_vec()),
+            in_band: None,
         }
     }
 

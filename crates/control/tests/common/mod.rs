@@ -339,6 +339,7 @@ pub(crate) fn node_report(id: &str, requests: u64, connections: u32) -> NodeRepo
         in_flight: 0,
         connections,
         response: foreshift_wire::LatencyBuckets(vec![(100, requests)]),
+        in_band: None,
     }
 }
 

@@ -8,6 +8,7 @@ mod duration;
 mod error;
 mod listener;
 mod log;
+mod metric;
 mod pool;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -18,6 +19,7 @@ pub use duration::Duration;
 pub use error::{ConfigError, ConfigWarning};
 pub use listener::{Cookie, KeySelector, Listener, Protocol, SameSite};
 pub use log::{AccessLog, Traces};
+pub use metric::{LabelMatcher, MetricMapping, MetricSelector};
 pub use pool::{
     Failover, HealthCheck, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, Strategy,
     Trigger, UpstreamProtocol,
