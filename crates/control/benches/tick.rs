@@ -85,6 +85,7 @@ fn busy(hot: usize) -> Busy {
         nodes: (0..NODES).map(node).collect(),
         buckets: (0..=u16::MAX).map(bucket).collect(),
         keys: (0..KEYS).map(key).collect(),
+        refused: 0,
     };
     Busy(Arc::new(IngressReport { pools: vec![pool] }))
 }

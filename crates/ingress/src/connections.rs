@@ -15,7 +15,12 @@ use std::{
 use foreshift_wire::{BucketReport, ConnectionId, ConnectionInfo, ConnectionKind, KeyReport, SessionId};
 use smallvec::SmallVec;
 
-use crate::{key::Key, loads::Loads, message::StreamCommand, node::Node};
+use crate::{
+    key::Key,
+    loads::Loads,
+    message::StreamCommand,
+    node::{Node, Own},
+};
 
 /// What a report takes from a connection, and starts anew.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +34,10 @@ pub(crate) struct Delta {
 pub(crate) struct Connection {
     pub(crate) id: ConnectionId,
     pub(crate) peer: SocketAddr,
+    /// Where the client connected to; known where the nodes are told.
+    pub(crate) local: Cell<Option<SocketAddr>>,
+    /// A node's connection that only this client may use, until its next request.
+    pub(crate) own: Own,
     pub(crate) since_ms: u64,
     /// Index of the pool among the worker's pools.
     pub(crate) pool: usize,
@@ -142,6 +151,8 @@ impl Connections {
         let connection = Rc::new(Connection {
             id,
             peer,
+            local: Cell::new(None),
+            own: Own::default(),
             since_ms: crate::clock::unix_ms(),
             pool,
             kind: Cell::new(kind),

@@ -50,7 +50,10 @@ pub(crate) fn connect_later(worker: &Rc<Worker>, connection: &Rc<Connection>, to
     let (worker, connection) = (worker.clone(), connection.clone());
     tokio::task::spawn_local(async move {
         let pool = &worker.pools[connection.pool];
-        let connected = worker.connect(pool, &to).await.map_err(|e| e.to_string());
+        let connected = worker
+            .connect(pool, &to, &connection)
+            .await
+            .map_err(|e| e.to_string());
         connection.command(StreamCommand::Reached(attempt, Reached::Connected(connected)));
     });
 }
@@ -111,7 +114,7 @@ pub(crate) async fn take_over<R: Resume>(
     for _ in 0..NODES_TRIED {
         let node = pool.table.none_of(session, &tried, Instant::now())?;
         tried.push(node.id.clone());
-        let Ok(socket) = worker.connect(pool, &node).await else {
+        let Ok(socket) = worker.connect(pool, &node, connection).await else {
             continue;
         };
         match stream.resume(&socket, &fields, within).await {

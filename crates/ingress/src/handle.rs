@@ -221,6 +221,7 @@ fn merge(mut a: Vec<PoolReport>, b: Vec<PoolReport>) -> Vec<PoolReport> {
         }
         a.nodes.extend(nodes.into_values());
         merge_keys(a, b.keys);
+        a.refused += b.refused;
     }
     a
 }

@@ -5,6 +5,7 @@
 use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
+    rc::Rc,
     time::{Duration, Instant},
 };
 
@@ -24,6 +25,34 @@ const IDLE_FOR: Duration = Duration::from_secs(30);
 struct Idle {
     stream: Stream,
     since: Instant,
+}
+
+impl Idle {
+    fn is_too_old(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.since) > IDLE_FOR
+    }
+
+    fn is_usable(&self, now: Instant) -> bool {
+        let would_block = |e: std::io::Error| e.kind() == std::io::ErrorKind::WouldBlock;
+        !self.is_too_old(now) && self.stream.try_read(&mut [0]).is_err_and(would_block)
+    }
+}
+
+/// A connection to a node that only one client may use, between two of its requests.
+#[derive(Default)]
+pub(crate) struct Own(RefCell<Option<(Rc<Node>, Idle)>>);
+
+impl Own {
+    /// The connection, where it goes to `node` and is still open.
+    pub(crate) fn take(&self, node: &Rc<Node>, now: Instant) -> Option<Stream> {
+        let (to, idle) = self.0.take()?;
+        (Rc::ptr_eq(&to, node) && idle.is_usable(now)).then_some(idle.stream)
+    }
+
+    /// Keeps a connection for the client's next request.
+    pub(crate) fn put(&self, node: &Rc<Node>, stream: Stream, now: Instant) {
+        self.0.replace(Some((node.clone(), Idle { stream, since: now })));
+    }
 }
 
 /// One node.
@@ -63,15 +92,13 @@ impl Node {
     /// An idle connection that is still open, the last used first: its buffers are warm.
     pub(crate) fn take_idle(&self, now: Instant) -> Option<Stream> {
         let mut idle = self.idle.borrow_mut();
-        while let Some(Idle { stream, since }) = idle.pop() {
-            if now.saturating_duration_since(since) > IDLE_FOR {
+        while let Some(last) = idle.pop() {
+            if last.is_too_old(now) {
                 idle.clear(); // all below are older still
                 return None;
             }
-            let quiet =
-                matches!(stream.try_read(&mut [0]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock);
-            if quiet {
-                return Some(stream);
+            if last.is_usable(now) {
+                return Some(last.stream);
             }
         }
         None
@@ -85,11 +112,14 @@ impl Node {
         }
     }
 
+    /// Closes idle connections.
+    pub(crate) fn forget_idle(&self) {
+        self.idle.borrow_mut().clear();
+    }
+
     /// Closes idle connections that are too old.
     pub(crate) fn sweep_idle(&self, now: Instant) {
-        self.idle
-            .borrow_mut()
-            .retain(|i| now.saturating_duration_since(i.since) <= IDLE_FOR);
+        self.idle.borrow_mut().retain(|i| !i.is_too_old(now));
     }
 
     /// Notes that a connection to it failed.

@@ -22,7 +22,7 @@ pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
 pub use config::{
     AccessLog, Api, Config, ConfigError, ConfigWarning, Cookie, Duration, Failover, ForecastConfig,
     HealthCheck, IngressConfig, KeySelector, Limits, Listener, MetaConfig, MetaStore, Mode, ModelScaling,
-    ModelSignal, NodeConfig, Pool, PoolForecast, Protocol, SameSite, Strategy, Traces, Trigger,
+    ModelSignal, NodeConfig, Pool, PoolForecast, Protocol, ProxyVersion, SameSite, Strategy, Traces, Trigger,
     UpstreamProtocol,
 };
 pub use config::{LabelMatcher, MetricMapping, MetricSelector};

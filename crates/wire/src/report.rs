@@ -24,6 +24,9 @@ pub struct PoolReport {
     pub buckets: Vec<BucketReport>,
     /// The heaviest keys, heaviest first; bounded.
     pub keys: Vec<KeyReport>,
+    /// Connections refused because their PROXY protocol header was missing, wrong, late, or from who is not trusted.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 /// One node as the ingress sees it.

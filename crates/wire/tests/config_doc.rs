@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foreshift_wire::{
     Capacity, Config, Duration, Failover, HealthCheck, Mode, ModelScaling, ModelSignal, Pool, PoolForecast,
-    Strategy, Traces, Trigger, UpstreamProtocol,
+    ProxyVersion, Strategy, Traces, Trigger, UpstreamProtocol,
 };
 use toml::Value;
 
@@ -40,6 +40,8 @@ fn all_keys() -> Config {
         ..Traces::default()
     });
     config.listener[0].request_id = Some("X-Request-Id".into());
+    config.listener[0].proxy_protocol = Some(ProxyVersion::V1);
+    config.listener[0].trusted = vec!["10.0.0.0/8".parse().unwrap()];
     let Pool {
         name,
         mut node,
@@ -80,6 +82,7 @@ fn all_keys() -> Config {
         resume_path: Some("/resume".into()),
         failover: Failover::Close,
         upstream_protocol: UpstreamProtocol::Auto,
+        send_proxy_protocol: Some(ProxyVersion::V2),
         connect_timeout: duration,
         request_timeout: duration,
         node,

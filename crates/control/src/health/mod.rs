@@ -9,7 +9,7 @@ mod probe;
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use foreshift_wire::{HealthCheck, NodeId, UpstreamProtocol};
+use foreshift_wire::{HealthCheck, NodeId, ProxyVersion, UpstreamProtocol};
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
     task::AbortHandle,
@@ -59,11 +59,13 @@ impl Checker {
     pub(crate) fn new(
         check: HealthCheck,
         protocol: UpstreamProtocol,
+        proxy: Option<ProxyVersion>,
     ) -> (Self, mpsc::UnboundedReceiver<HealthChange>) {
         let (changes, receiver) = mpsc::unbounded_channel();
         let probe = Probe {
             path: check.path.clone(),
             protocol,
+            proxy,
             timeout: check.timeout.get(),
         };
         let at_once = Arc::new(Semaphore::new(CHECKS_AT_ONCE));

@@ -3,17 +3,19 @@
 use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
-use foreshift_wire::UpstreamProtocol;
+use foreshift_wire::{ProxyVersion, UpstreamProtocol};
 use http_body_util::Empty;
 use hyper::{Request, StatusCode, client::conn, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::TcpStream;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 /// What is asked of a node.
 #[derive(Debug, Clone)]
 pub(super) struct Probe {
     pub(super) path: Option<String>,
     pub(super) protocol: UpstreamProtocol,
+    /// The node expects connections to begin with a header of this.
+    pub(super) proxy: Option<ProxyVersion>,
     pub(super) timeout: Duration,
 }
 
@@ -41,7 +43,13 @@ impl Probe {
     }
 
     async fn attempt(&self, address: SocketAddr) -> Result<(), Failure> {
-        let stream = TcpStream::connect(address).await.map_err(Failure::Connect)?;
+        let mut stream = TcpStream::connect(address).await.map_err(Failure::Connect)?;
+        if let Some(version) = self.proxy {
+            stream
+                .write_all(version.own_header())
+                .await
+                .map_err(Failure::Connect)?;
+        }
         let Some(path) = &self.path else { return Ok(()) };
         let status = match self.protocol {
             UpstreamProtocol::Auto => http1(stream, address, path).await?,
@@ -104,6 +112,7 @@ mod tests {
         Probe {
             path: path.map(Into::into),
             protocol: UpstreamProtocol::Auto,
+            proxy: None,
             timeout: Duration::from_secs(5),
         }
     }
@@ -137,6 +146,27 @@ mod tests {
     #[tokio::test]
     async fn without_a_path_a_connect_is_enough() {
         probe(None).run(node("").await).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_check_says_that_it_speaks_for_itself() {
+        for version in [ProxyVersion::V1, ProxyVersion::V2] {
+            for path in [None, Some("/")] {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let probe = Probe {
+                    proxy: Some(version),
+                    ..probe(path)
+                };
+                let address = listener.local_addr().unwrap();
+                let check = tokio::spawn(async move { probe.run(address).await });
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut header = vec![0; version.own_header().len()];
+                stream.read_exact(&mut header).await.unwrap();
+                assert_eq!(header, version.own_header());
+                drop(stream);
+                assert_eq!(check.await.unwrap().is_ok(), path.is_none());
+            }
+        }
     }
 
     #[tokio::test]

@@ -32,6 +32,8 @@ pub(crate) struct Counters {
     pub(crate) ticks: BTreeMap<&'static str, u64>,
     /// Connections that lost their node, by outcome: `resumed`, `closed`.
     pub(crate) failovers: BTreeMap<&'static str, u64>,
+    /// Connections refused by their PROXY protocol header.
+    pub(crate) refused: u64,
     pub(crate) tick: Histogram,
     pub(crate) pause: Histogram,
 }
@@ -303,6 +305,15 @@ fn pool_counters(text: &mut Text, pools: &[PoolMetrics]) {
                 text.sample(name, &[("pool", pool.pool.as_str()), ("outcome", outcome)], count);
             }
         }
+    }
+    let name = "foreshift_connections_refused_total";
+    text.family(
+        name,
+        "counter",
+        "Connections refused by their PROXY protocol header.",
+    );
+    for pool in pools {
+        text.sample(name, &[("pool", pool.pool.as_str())], pool.counters.refused);
     }
     type ReadTimes = fn(&Counters) -> &Histogram;
     let families: [(&str, &str, ReadTimes); 2] = [

@@ -23,6 +23,7 @@ impl Pool {
             node.signals = node.load.unseen(now);
         }
         if let Some(Observed { report, interval }) = observed {
+            self.counters.refused += report.refused;
             self.observe_nodes(now, *interval, &report.nodes);
             self.loads.observe(now, *interval, &report.keys, &report.buckets);
             self.note_use(report);

@@ -95,6 +95,7 @@ fn add(earlier: PoolReport, later: PoolReport) -> PoolReport {
             |b| b.open = 0,
         ),
         keys: join(earlier.keys, later.keys, |k| k.session, add_keys, |k| k.open = 0),
+        refused: earlier.refused + later.refused,
     }
 }
 
@@ -185,6 +186,7 @@ mod tests {
             nodes,
             buckets: Vec::new(),
             keys: Vec::new(),
+            refused: 0,
         }
     }
 

@@ -40,7 +40,11 @@ pub(crate) async fn start(
 ) -> Result<(PoolHandle, JoinHandle<()>), Error> {
     let (checker, health) = match &settings.health {
         Some(check) => {
-            let (checker, health) = Checker::new(check.clone(), settings.upstream_protocol);
+            let (checker, health) = Checker::new(
+                check.clone(),
+                settings.upstream_protocol,
+                settings.send_proxy_protocol,
+            );
             (Some(checker), Some(health))
         }
         None => (None, None),

@@ -349,5 +349,6 @@ pub(crate) fn pool_report(nodes: Vec<NodeReport>) -> PoolReport {
         nodes,
         buckets: Vec::new(),
         keys: Vec::new(),
+        refused: 0,
     }
 }

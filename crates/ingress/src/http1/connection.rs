@@ -43,6 +43,7 @@ pub(crate) async fn serve(
     let connection = worker
         .connections
         .add(worker.next_id(), peer, listener.pool, ConnectionKind::Http1);
+    connection.local.set(place.local());
     let source_text = peer.ip().to_canonical().to_string();
     let http = Http1 {
         worker,

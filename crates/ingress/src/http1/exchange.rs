@@ -133,10 +133,14 @@ impl Exchange<'_> {
 
     /// A connection to the node, and whether it was used before.
     async fn connect(&mut self, node: &Rc<Node>, now: Instant) -> io::Result<(Stream, bool)> {
-        if let Some(stream) = node.take_idle(now) {
+        let kept = match self.pool.shares_connections() {
+            true => node.take_idle(now),
+            false => self.connection.own.take(node, now),
+        };
+        if let Some(stream) = kept {
             return Ok((stream, true));
         }
-        let connected = self.worker.connect(self.pool, node).await?;
+        let connected = self.worker.connect(self.pool, node, self.connection).await?;
         Ok((connected, false))
     }
 
@@ -163,7 +167,10 @@ impl Exchange<'_> {
                     node.end(now, took_us, status >= 500, bytes);
                     self.count(status, bytes, took_us, node);
                     if reuse {
-                        node.put_idle(stream, now);
+                        match self.pool.shares_connections() {
+                            true => node.put_idle(stream, now),
+                            false => self.connection.own.put(node, stream, now),
+                        }
                     }
                     let go_on = keep_alive && !self.worker.draining();
                     return if go_on { Outcome::KeepAlive } else { Outcome::Close };
@@ -180,7 +187,7 @@ impl Exchange<'_> {
                 }
                 Forwarded::Failed(Failure::Stale) if reused && repeatable => {
                     reused = false;
-                    match self.worker.connect(self.pool, node).await {
+                    match self.worker.connect(self.pool, node, self.connection).await {
                         Ok(fresh) => stream = fresh,
                         Err(_) => {
                             node.end(now, took_us, true, 0);

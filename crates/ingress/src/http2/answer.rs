@@ -39,11 +39,12 @@ impl Answering {
         let stream = worker
             .connections
             .add(id, client.peer, client.listener.pool, ConnectionKind::Http2);
+        stream.local.set(client.local);
         Self { client, stream }
     }
 
     fn pool(&self) -> &Pool {
-        &self.client.worker.pools[self.client.listener.pool]
+        self.client.pool()
     }
 
     fn line(&self, request: &Request<Incoming>) -> String {
@@ -126,7 +127,7 @@ impl Answering {
         let mut tried = 1;
         let sender = loop {
             worker.serve_by(&self.stream, &node);
-            match sender(worker, pool, &node, http2).await {
+            match sender(&self.client, &self.stream, &node, http2).await {
                 Ok(sender) => break sender,
                 Err(_) if tried < NODES_TRIED => {
                     node = pool
@@ -174,7 +175,7 @@ impl Answering {
             return Err(Reject::NO_NODE);
         };
         let timeout = self.pool().config().request_timeout.get();
-        let sent = sender.send(self.client.listener.pool, &node.id, request);
+        let sent = sender.send(&node, request);
         let (response, back) = match tokio::time::timeout(timeout, sent).await {
             Err(_) => return Err(Reject::NODE_TIMEOUT),
             Ok(Err(Failure::Connect)) => return Err(Reject::UNREACHABLE),
@@ -291,7 +292,7 @@ impl Drop for Guard {
             });
         }
         if let Some(back) = self.back.take().filter(|_| self.whole) {
-            back.give_back(worker);
+            back.give_back(self.client.upstreams());
         }
         if let Some(session) = self.stream.session.get() {
             worker.request_done(&worker.pools[self.stream.pool], &self.stream, session);

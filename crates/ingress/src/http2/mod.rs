@@ -24,7 +24,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use self::{answer::Answering, rewind::Rewind};
 use crate::{
     stream::Stream,
-    worker::{Listener, Place, Worker},
+    worker::{Listener, Place, Pool, Worker},
 };
 
 pub(crate) use upstream::Upstreams;
@@ -49,11 +49,26 @@ pub(super) struct ClientConnection {
     pub(super) worker: Rc<Worker>,
     pub(super) listener: Rc<Listener>,
     pub(super) peer: SocketAddr,
+    local: Option<SocketAddr>,
+    /// Connections to nodes that only this client may use.
+    own: Upstreams,
     open: Cell<u32>,
     quiet_since: Cell<Instant>,
 }
 
 impl ClientConnection {
+    pub(super) fn pool(&self) -> &Pool {
+        &self.worker.pools[self.listener.pool]
+    }
+
+    /// Connections to the nodes that its streams may use.
+    pub(super) fn upstreams(&self) -> &Upstreams {
+        match self.pool().shares_connections() {
+            true => &self.pool().http2,
+            false => &self.own,
+        }
+    }
+
     fn idle_for(&self, now: Instant) -> Duration {
         if self.open.get() > 0 {
             Duration::ZERO
@@ -70,7 +85,7 @@ pub(crate) async fn serve(
     stream: Stream,
     begun: Vec<u8>,
     peer: SocketAddr,
-    _place: Place,
+    place: Place,
 ) {
     let limits = worker.limits().clone();
     let http2 = begun.starts_with(b"PRI ");
@@ -79,6 +94,8 @@ pub(crate) async fn serve(
         worker: worker.clone(),
         listener,
         peer,
+        local: place.local(),
+        own: Upstreams::default(),
         open: Cell::new(0),
         quiet_since: Cell::new(Instant::now()),
     });

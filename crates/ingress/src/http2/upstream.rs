@@ -1,6 +1,6 @@
 //! Connections to nodes for translated requests: HTTP/2 ones shared by all streams, HTTP/1.1 ones taken in turn.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{cell::RefCell, net::SocketAddr, rc::Rc};
 
 use foreshift_wire::NodeId;
 use http::{Request, Response};
@@ -11,11 +11,8 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
 
-use super::{LocalExecutor, body::RequestBody};
-use crate::{
-    node::Node,
-    worker::{Pool, Worker},
-};
+use super::{ClientConnection, LocalExecutor, body::RequestBody};
+use crate::{connections::Connection, node::Node};
 
 const IDLE_MAX: usize = 64;
 
@@ -27,23 +24,29 @@ pub(super) enum Failure {
     Request(hyper::Error),
 }
 
-/// The connections of one worker to one pool's nodes.
+/// A node's name alone is not enough: it may come back with another address.
+type Address = (NodeId, SocketAddr);
+
+fn address(node: &Node) -> Address {
+    (node.id.clone(), node.address)
+}
+
+/// The connections of one worker, or of one client of it, to one pool's nodes.
 #[derive(Default)]
 pub(crate) struct Upstreams {
-    shared: RefCell<HashMap<NodeId, http2::SendRequest<RequestBody>>>,
-    idle: RefCell<HashMap<NodeId, Vec<http1::SendRequest<RequestBody>>>>,
+    shared: RefCell<HashMap<Address, http2::SendRequest<RequestBody>>>,
+    idle: RefCell<HashMap<Address, Vec<http1::SendRequest<RequestBody>>>>,
 }
 
 /// Takes a connection back once an answer's body has ended.
 pub(super) struct Return {
-    pool: usize,
-    node: NodeId,
+    node: Address,
     sender: http1::SendRequest<RequestBody>,
 }
 
 impl Return {
-    pub(super) fn give_back(self, worker: &Worker) {
-        let mut idle = worker.pools[self.pool].http2.idle.borrow_mut();
+    pub(super) fn give_back(self, upstreams: &Upstreams) {
+        let mut idle = upstreams.idle.borrow_mut();
         let idle = idle.entry(self.node).or_default();
         if idle.len() < IDLE_MAX {
             idle.push(self.sender);
@@ -55,8 +58,8 @@ impl Upstreams {
     /// Forgets nodes that are gone.
     pub(crate) fn forget(&self, gone: &[Rc<Node>]) {
         for node in gone {
-            self.shared.borrow_mut().remove(&node.id);
-            self.idle.borrow_mut().remove(&node.id);
+            self.shared.borrow_mut().remove(&address(node));
+            self.idle.borrow_mut().remove(&address(node));
         }
     }
 }
@@ -68,20 +71,25 @@ pub(super) enum Sender {
 }
 
 pub(super) async fn sender(
-    worker: &Worker,
-    pool: &Pool,
+    client: &ClientConnection,
+    stream: &Connection,
     node: &Rc<Node>,
     http2: bool,
 ) -> Result<Sender, Failure> {
+    let (worker, pool, upstreams) = (&client.worker, client.pool(), client.upstreams());
+    let connect = || async {
+        let connected = worker.connect(pool, node, stream).await;
+        connected.map_err(|_| Failure::Connect)
+    };
     if http2 {
-        let known = pool.http2.shared.borrow().get(&node.id).cloned();
+        let known = upstreams.shared.borrow().get(&address(node)).cloned();
         if let Some(mut sender) = known
             && !sender.is_closed()
             && sender.ready().await.is_ok()
         {
             return Ok(Sender::Http2(sender));
         }
-        let stream = worker.connect(pool, node).await.map_err(|_| Failure::Connect)?;
+        let stream = connect().await?;
         let handshake = http2::Builder::new(LocalExecutor)
             .handshake(TokioIo::new(stream))
             .await;
@@ -90,19 +98,22 @@ pub(super) async fn sender(
             // An error shows at the requests that it concerns.
             let _ = connection.await;
         });
-        pool.http2
+        upstreams
             .shared
             .borrow_mut()
-            .insert(node.id.clone(), sender.clone());
+            .insert(address(node), sender.clone());
         return Ok(Sender::Http2(sender));
     }
-    let idle = || pool.http2.idle.borrow_mut().get_mut(&node.id).and_then(Vec::pop);
+    let idle = || {
+        let mut idle = upstreams.idle.borrow_mut();
+        idle.get_mut(&address(node)).and_then(Vec::pop)
+    };
     while let Some(mut sender) = idle() {
         if !sender.is_closed() && sender.ready().await.is_ok() {
             return Ok(Sender::Http1(sender));
         }
     }
-    let stream = worker.connect(pool, node).await.map_err(|_| Failure::Connect)?;
+    let stream = connect().await?;
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (sender, connection) = handshake.map_err(|_| Failure::Connect)?;
     tokio::task::spawn_local(async move {
@@ -115,8 +126,7 @@ impl Sender {
     /// Sends a request. With HTTP/1.1, the connection comes back with the answer.
     pub(super) async fn send(
         self,
-        pool: usize,
-        node: &NodeId,
+        node: &Node,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Option<Return>), Failure> {
         match self {
@@ -129,8 +139,7 @@ impl Sender {
                 Ok((
                     response,
                     Some(Return {
-                        pool,
-                        node: node.clone(),
+                        node: address(node),
                         sender,
                     }),
                 ))

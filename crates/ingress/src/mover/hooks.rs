@@ -5,7 +5,7 @@
 use std::{cell::RefCell, fmt::Write as _, net::SocketAddr, rc::Rc, time::Duration};
 
 use bytes::Bytes;
-use foreshift_wire::{ConnectionId, NodeId, SessionId};
+use foreshift_wire::{ConnectionId, NodeId, ProxyVersion, SessionId};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
@@ -14,6 +14,7 @@ use hyper::{
 };
 use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
+use tokio::io::AsyncWriteExt;
 
 /// Largest state that is carried from node to node.
 const STATE_MAX: usize = 16 * 1024 * 1024;
@@ -26,6 +27,8 @@ pub(super) struct Call<'a> {
     pub(super) path: &'a str,
     pub(super) session: SessionId,
     pub(super) within: Duration,
+    /// The node expects connections to begin with a header of this.
+    pub(super) proxy: Option<ProxyVersion>,
 }
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -96,7 +99,7 @@ impl Hooks {
         body: Vec<u8>,
     ) -> Result<(StatusCode, Vec<u8>), String> {
         let exchange = async {
-            let mut sender = self.connect(call.address).await?;
+            let mut sender = self.connect(call).await?;
             let mut request = Request::post(call.path)
                 .header(http::header::HOST, call.address.to_string())
                 .header("Foreshift-Session", call.session.to_string());
@@ -116,17 +119,24 @@ impl Hooks {
             .map_err(|_| format!("{} gave no answer within {:?}", call.path, call.within))?
     }
 
-    async fn connect(&self, address: SocketAddr) -> Result<Sender, String> {
+    async fn connect(&self, call: &Call<'_>) -> Result<Sender, String> {
+        let Call { address, proxy, .. } = *call;
         let kept = || self.idle.borrow_mut().get_mut(&address).and_then(Vec::pop);
         while let Some(mut sender) = kept() {
             if !sender.is_closed() && sender.ready().await.is_ok() {
                 return Ok(sender);
             }
         }
-        let stream = tokio::net::TcpStream::connect(address)
+        let mut stream = tokio::net::TcpStream::connect(address)
             .await
             .map_err(|e| e.to_string())?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
+        if let Some(version) = proxy {
+            stream
+                .write_all(version.own_header())
+                .await
+                .map_err(|e| e.to_string())?;
+        }
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         tokio::task::spawn_local(async move {
             // An error shows at the request that it concerns.

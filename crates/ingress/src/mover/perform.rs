@@ -79,6 +79,7 @@ impl Mover {
             .deadline
             .map(|d| d.saturating_duration_since(Instant::now()));
         let within = left.unwrap_or_default() + HOOK_GRACE;
+        let proxy = pool.config.send_proxy_protocol;
         let path = pool.config.handoff_path.clone().unwrap_or_default();
         let holders: Vec<_> = active
             .journey
@@ -96,6 +97,7 @@ impl Mover {
                     path: &path,
                     session,
                     within,
+                    proxy,
                 };
                 // Only the node that serves the session has been sent its messages.
                 match hooks
@@ -129,6 +131,7 @@ impl Mover {
         let address = pool.address(&active.journey.to);
         let path = pool.config.resume_path.clone().unwrap_or_default();
         let within = pool.config.migration_deadline.get();
+        let proxy = pool.config.send_proxy_protocol;
         self.call(id, async move {
             let Some(address) = address else {
                 return Event::ResumeFailed("the node is not known".into());
@@ -138,6 +141,7 @@ impl Mover {
                 path: &path,
                 session,
                 within,
+                proxy,
             };
             match hooks.resume(&call, &from, state).await {
                 Ok(()) => Event::Resumed,
@@ -155,9 +159,10 @@ impl Mover {
         let address = pool.address(&active.journey.from);
         let path = pool.config.resume_path.clone().unwrap_or_default();
         let within = pool.config.migration_deadline.get();
+        let proxy = pool.config.send_proxy_protocol;
         self.call(id, async move {
             if let Some(address) = address {
-                let call = Call { address, path: &path, session, within };
+                let call = Call { address, path: &path, session, within, proxy };
                 if let Err(error) = hooks.give_back(&call, state).await {
                     tracing::error!(%session, %error, "a node could not be given back the state of a session");
                 }

@@ -13,7 +13,7 @@ use tokio::{
     sync::Notify,
 };
 
-use super::{Listener, Worker};
+use super::{Listener, Worker, introduce::introduce};
 use crate::{
     http1::{self, Reject},
     live::Live,
@@ -104,12 +104,42 @@ fn is_of_one_connection(error: &std::io::Error) -> bool {
 }
 
 fn take_in(worker: &Rc<Worker>, listener: &Rc<Listener>, stream: TcpStream, peer: SocketAddr) {
-    let Some(place) = Place::take(worker, peer.ip()) else {
+    let mut place = Place::take(worker);
+    let Some(version) = listener.config.proxy_protocol else {
+        return admit(worker, listener, stream, peer, place);
+    };
+    // Until it is known who it is from, it counts among all.
+    if place.is_none() {
+        return;
+    }
+    let (worker, listener) = (worker.clone(), listener.clone());
+    tokio::task::spawn_local(async move {
+        if let Some((client, named)) = introduce(&worker, &listener, &stream, peer, version).await {
+            if let Some(place) = &mut place {
+                place.local = named;
+            }
+            admit(&worker, &listener, stream, client, place);
+        }
+    });
+}
+
+/// Serves a client, where it is within the limits. `peer`: the client's address, whoever connected for it.
+fn admit(
+    worker: &Rc<Worker>,
+    listener: &Rc<Listener>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Option<Place>,
+) {
+    let Some(mut place) = place.and_then(|place| place.of(peer.ip())) else {
         // Best effort: the socket's buffer is empty, so this fits or the client is gone.
         let _ = stream.try_write(&Reject::FULL.response(false, true));
         return;
     };
     let _ = stream.set_nodelay(true);
+    if !worker.pools[listener.pool].shares_connections() && place.local.is_none() {
+        place.local = stream.local_addr().ok();
+    }
     tokio::task::spawn_local(http1::serve(
         worker.clone(),
         listener.clone(),
@@ -122,27 +152,43 @@ fn take_in(worker: &Rc<Worker>, listener: &Rc<Listener>, stream: TcpStream, peer
 /// A connection's place within the limits; given back when dropped.
 pub(crate) struct Place {
     worker: Rc<Worker>,
-    source: IpAddr,
+    /// Known a moment later than the connection.
+    source: Option<IpAddr>,
+    local: Option<SocketAddr>,
 }
 
 impl Place {
-    fn take(worker: &Rc<Worker>, source: IpAddr) -> Option<Self> {
+    /// Among all connections.
+    fn take(worker: &Rc<Worker>) -> Option<Self> {
         let shared = &worker.shared;
         if shared.open.fetch_add(1, Ordering::Relaxed) >= worker.limits().connections as usize {
             shared.open.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
+        Some(Self {
+            worker: worker.clone(),
+            source: None,
+            local: None,
+        })
+    }
+
+    /// Among those of one source too. Given back where there are too many.
+    fn of(mut self, source: IpAddr) -> Option<Self> {
+        let limit = self.worker.limits().connections_per_source;
         let within = {
+            let shared = &self.worker.shared;
             let mut sources = shared.per_source.lock().unwrap_or_else(PoisonError::into_inner);
             let open = sources.entry(source).or_default();
             *open += 1;
-            *open <= worker.limits().connections_per_source
+            *open <= limit
         };
-        let place = Self {
-            worker: worker.clone(),
-            source,
-        };
-        within.then_some(place)
+        self.source = Some(source);
+        within.then_some(self)
+    }
+
+    /// The address that the client connected to, where nodes are told it.
+    pub(crate) fn local(&self) -> Option<SocketAddr> {
+        self.local
     }
 }
 
@@ -150,11 +196,12 @@ impl Drop for Place {
     fn drop(&mut self) {
         let shared = &self.worker.shared;
         shared.open.fetch_sub(1, Ordering::Relaxed);
+        let Some(source) = self.source else { return };
         let mut sources = shared.per_source.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(open) = sources.get_mut(&self.source) {
+        if let Some(open) = sources.get_mut(&source) {
             *open -= 1;
             if *open == 0 {
-                sources.remove(&self.source);
+                sources.remove(&source);
             }
         }
     }

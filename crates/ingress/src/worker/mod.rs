@@ -4,6 +4,7 @@
 //! and the kernel spreads new connections over their listeners (`SO_REUSEPORT`).
 
 mod accept;
+mod introduce;
 mod mailbox;
 mod report;
 mod routing;
@@ -39,6 +40,7 @@ use crate::{
     marking::{Mark, Marking},
     message::{StreamEvent, ToMover, ToWorker},
     node::Node,
+    proxy_protocol::{self, Header},
     spans::Spans,
     stream::Stream,
     table::Table,
@@ -75,6 +77,33 @@ pub(crate) struct Pool {
     pub(crate) keyed: Keyed,
     pub(crate) table: Table,
     pub(crate) http2: crate::http2::Upstreams,
+    refusals: introduce::Refusals,
+}
+
+impl Pool {
+    /// Whether a connection to a node may serve several clients, one after the other or at once.
+    #[inline]
+    pub(crate) fn shares_connections(&self) -> bool {
+        self.config().send_proxy_protocol.is_none()
+    }
+
+    /// Tells a node at the beginning of a connection whom it is for, where the pool wants that.
+    fn announce(&self, stream: Stream, client: &Connection) -> io::Result<Stream> {
+        let Some(version) = self.config().send_proxy_protocol else {
+            return Ok(stream);
+        };
+        let header = client
+            .local
+            .get()
+            .map_or(Header::Own, |local| Header::client(client.peer, local));
+        let mut bytes = Vec::with_capacity(proxy_protocol::V1_MAX);
+        proxy_protocol::write(version, &header, &mut bytes);
+        // The buffer of a new connection is empty, so this fits at once.
+        match stream.try_write(&bytes)? {
+            written if written == bytes.len() => Ok(stream),
+            _ => Err(io::ErrorKind::WriteZero.into()),
+        }
+    }
 }
 
 impl Pool {
@@ -85,7 +114,19 @@ impl Pool {
             keyed,
             table: Table::new(),
             http2: Default::default(),
+            refusals: Default::default(),
         }
+    }
+
+    /// Takes new settings.
+    fn take(&self, config: &foreshift_wire::Pool) {
+        if config.send_proxy_protocol != self.config().send_proxy_protocol {
+            // What is open began otherwise.
+            let nodes = self.table.nodes();
+            nodes.iter().for_each(|node| node.forget_idle());
+            self.http2.forget(&nodes);
+        }
+        self.config.set(config.clone());
     }
 
     /// Its settings as they are now; they stay so for whoever took them.
@@ -206,7 +247,7 @@ impl Worker {
     /// Takes a pool's new settings, or a new pool. One that has no key yet is not known, and is left out.
     fn take_pool(&self, index: usize, config: &foreshift_wire::Pool, keyed: Option<Keyed>) {
         match (self.pools.get(index), keyed) {
-            (Some(pool), _) => pool.config.set(config.clone()),
+            (Some(pool), _) => pool.take(config),
             (None, Some(keyed)) => {
                 self.connections.add_pool();
                 self.pools.push(Pool::new(config, keyed));
@@ -307,8 +348,15 @@ impl Worker {
     }
 
     /// Connects to a node within the pool's `connect_timeout`. A failure makes the node suspect.
-    pub(crate) async fn connect(&self, pool: &Pool, node: &Rc<Node>) -> io::Result<Stream> {
-        let connected = connect(node.address, pool.config().connect_timeout.get()).await;
+    pub(crate) async fn connect(
+        &self,
+        pool: &Pool,
+        node: &Rc<Node>,
+        client: &Connection,
+    ) -> io::Result<Stream> {
+        let connected = connect(node.address, pool.config().connect_timeout.get())
+            .await
+            .and_then(|stream| pool.announce(stream, client));
         if let Err(error) = &connected {
             self.suspect(pool, node, &format!("connect to {}: {error}", node.address));
         }

@@ -18,6 +18,7 @@ impl Worker {
                 nodes,
                 buckets,
                 keys,
+                refused: pool.refusals.take(),
             }
         };
         self.pools.iter().enumerate().map(report).collect()

@@ -71,9 +71,12 @@ impl Cluster {
 
     /// As [`Self::over`], with more keys of the listener.
     pub async fn listening(listener: &str, addresses: &[SocketAddr], pool: &str, rest: &str) -> Self {
+        let affinity = match listener.contains("affinity") || listener.contains("\"tcp\"") {
+            true => "",
+            false => "affinity = [{ header = \"x-user\" }, { source_address = 32 }]",
+        };
         let text = format!(
-            "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\npool = \"app\"\n{listener}\n\
-             affinity = [{{ header = \"x-user\" }}, {{ source_address = 32 }}]\n\
+            "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\npool = \"app\"\n{listener}\n{affinity}\n\
              [[pool]]\nname = \"app\"\n{pool}\n{rest}\n"
         );
         let mut config = Config::parse(&text).expect("the test's configuration");

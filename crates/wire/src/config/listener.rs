@@ -1,12 +1,17 @@
 //! `[[listener]]`: where clients connect and how they are told apart.
 
-use std::{fmt, net::SocketAddr};
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
 
+use ipnet::IpNet;
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
+use super::ProxyVersion;
 use crate::PoolName;
 
 /// `[[listener]]`
@@ -31,6 +36,20 @@ pub struct Listener {
     /// The header that carries a request's id to the node and back to the client.
     #[serde(default)]
     pub request_id: Option<String>,
+    /// Every connection begins with a PROXY protocol header of this version, which names the client.
+    #[serde(default)]
+    pub proxy_protocol: Option<ProxyVersion>,
+    /// Networks whose header is believed; connections from elsewhere are refused. Only together with `proxy_protocol`.
+    #[serde(default)]
+    pub trusted: Vec<IpNet>,
+}
+
+impl Listener {
+    /// Whether `source` may name the client in a PROXY protocol header.
+    pub fn trusts(&self, source: IpAddr) -> bool {
+        let source = source.to_canonical();
+        self.trusted.iter().any(|network| network.contains(&source))
+    }
 }
 
 /// What a listener speaks.

@@ -10,6 +10,7 @@ mod listener;
 mod log;
 mod metric;
 mod pool;
+mod proxy;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -24,6 +25,7 @@ pub use pool::{
     Failover, HealthCheck, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, Strategy,
     Trigger, UpstreamProtocol,
 };
+pub use proxy::ProxyVersion;
 
 /// Everything that `foreshift run` needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::Duration;
+use super::{Duration, ProxyVersion};
 use crate::{Capacity, NodeId, PoolName};
 
 /// `[[pool]]`
@@ -63,6 +63,9 @@ pub struct Pool {
     /// What is spoken to the nodes.
     #[serde(default)]
     pub upstream_protocol: UpstreamProtocol,
+    /// Begin connections to the nodes with a PROXY protocol header that names the client. They are not shared by clients then.
+    #[serde(default)]
+    pub send_proxy_protocol: Option<ProxyVersion>,
     /// Time to connect to a node.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Duration,

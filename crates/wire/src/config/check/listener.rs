@@ -40,6 +40,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         for (m, selector) in listener.affinity.iter().enumerate() {
             affinity(selector, &mut table.of(&format!("affinity[{m}]")));
         }
+        proxy_protocol(listener, &mut table);
     }
 }
 
@@ -58,6 +59,20 @@ fn address(config: &Config, n: usize, listener: &Listener, table: &mut Table<'_>
             "address",
             format!("the API listens on {address} too; use another port"),
         );
+    }
+}
+
+fn proxy_protocol(listener: &Listener, table: &mut Table<'_>) {
+    match (listener.proxy_protocol, listener.trusted.is_empty()) {
+        (Some(_), true) => table.add(
+            "proxy_protocol",
+            "nobody is trusted to send it; list the load balancers' networks in trusted, as in [\"10.0.0.0/8\"]",
+        ),
+        (None, false) => table.add(
+            "trusted",
+            "without proxy_protocol no header is read; set proxy_protocol to \"v1\" or \"v2\", or leave trusted out",
+        ),
+        _ => {}
     }
 }
 
