@@ -6,7 +6,7 @@
 pub(crate) mod extensions;
 mod failover;
 mod flow;
-pub(crate) mod frame;
+mod frame;
 mod handshake;
 mod moving;
 mod pair;

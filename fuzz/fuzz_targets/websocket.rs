@@ -1,5 +1,0 @@
-//! `websocket` of `foreshift_fuzz`.
-
-#![no_main]
-
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| foreshift_fuzz::run("websocket", bytes));
