@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod bench;
+mod client_js;
 mod demo;
 mod setup;
 mod steps;

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Result, bail};
 
-use crate::steps;
+use crate::{client_js, steps};
 
 /// A program and the Debian package that brings it.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,8 @@ pub(crate) const NGINX: Program = program("nginx", "nginx-light");
 const CURL: Program = program("curl", "curl");
 const CHROMIUM: Program = program("chromium", "chromium");
 const NGHTTP: Program = program("nghttp", "nghttp2-client");
+const NODE: Program = program("node", "nodejs");
+const NPM: Program = program("npm", "npm");
 const PYTHON: Program = program("python3", "python3");
 
 /// Version of PyPI's `websockets` that the tests talk to.
@@ -33,8 +35,9 @@ const WEBSOCKETS: &str = "websockets==15.0.1";
 
 /// Everything that the end-to-end tests talk to.
 pub(crate) fn for_tests() -> Result<()> {
-    programs(&[CURL, NGHTTP, PYTHON, CHROMIUM])?;
+    programs(&[CURL, NGHTTP, PYTHON, CHROMIUM, NODE, NPM])?;
     python_packages()?;
+    client_js::install()?;
     nextest()
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{root, setup, steps, tidy};
+use crate::{client_js, root, setup, steps, tidy};
 
 /// A workspace of its own, which `--all` does not reach.
 const FUZZ: &str = "crates/forecast/fuzz/Cargo.toml";
@@ -45,6 +45,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         ];
         steps::run(steps::cargo().args(clippy))
     })?;
+    steps::step("TypeScript client", client_js::test)?;
     steps::step("tests", || {
         steps::run(steps::cargo().args([
             "nextest",
