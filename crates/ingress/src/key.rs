@@ -112,7 +112,8 @@ fn query_value<'a>(target: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))
 }
 
-fn bearer_claim(header: &[u8], claim: &str) -> Option<Vec<u8>> {
+/// A claim of the token in an `Authorization` field. Its signature is not looked at.
+pub(crate) fn bearer_claim(header: &[u8], claim: &str) -> Option<Vec<u8>> {
     let (scheme, token) = header.trim_ascii().split_at_checked(7)?;
     if !scheme.eq_ignore_ascii_case(b"bearer ") {
         return None;

@@ -22,6 +22,8 @@ mod marking;
 mod message;
 mod mover;
 mod node;
+#[doc(hidden)]
+pub mod parsers;
 mod proxy_protocol;
 mod reload;
 mod spans;
@@ -34,12 +36,3 @@ mod ws;
 pub use error::Error;
 pub use handle::{Handle, start};
 pub use reload::Prepared;
-
-/// Parsers of what the network sends, as pure functions: for fuzzing.
-#[doc(hidden)]
-pub mod parsers {
-    pub use crate::proxy_protocol::{
-        Error as ProxyProtocolError, Header as ProxyProtocolHeader, parse as proxy_protocol,
-        write as write_proxy_protocol,
-    };
-}

@@ -34,7 +34,7 @@ const IMPURE: [(&str, &str); 8] = [
 
 pub(super) fn check(root: &Path) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "fuzz", "xtask"] {
         walk(root, &root.join(folder), &mut findings)?;
     }
     Ok(findings)

@@ -6,7 +6,7 @@
 pub(crate) mod extensions;
 mod failover;
 mod flow;
-mod frame;
+pub(crate) mod frame;
 mod handshake;
 mod moving;
 mod pair;

@@ -1,0 +1,89 @@
+//! What reads bytes from the network, for the fuzz targets in `fuzz/` and for nobody else: it may change at any time.
+//!
+//! Each function reads as the data plane does and says what came of it in plain values.
+
+pub use crate::proxy_protocol::{
+    Error as ProxyProtocolError, Header as ProxyProtocolHeader, parse as proxy_protocol,
+    write as write_proxy_protocol,
+};
+
+use foreshift_wire::KeySelector;
+
+use crate::{
+    http1::{Chunked, Context, Method, translate, translate_response},
+    key::bearer_claim,
+    marking::Marking,
+    ws::frame::{FrameTracker, Sender, Step},
+};
+
+/// Follows WebSocket frames in parts of `part` bytes. Returns the messages that ended and whether the end is between
+/// two messages; `None` where a frame is against RFC 6455.
+pub fn websocket(bytes: &[u8], part: usize, from_client: bool, compressed: bool) -> Option<(u64, bool)> {
+    let sender = if from_client { Sender::Client } else { Sender::Node };
+    let mut tracker = FrameTracker::new(sender, compressed, 1 << 20);
+    for mut part in bytes.chunks(part.max(1)) {
+        while !part.is_empty() {
+            let (used, step) = tracker.next(part).ok()?;
+            assert!(used > 0 && used <= part.len(), "it gets on");
+            assert!(step == Step::Inside || tracker.at_frame_boundary());
+            part = &part[used..];
+        }
+    }
+    Some((tracker.messages(), tracker.at_message_boundary()))
+}
+
+/// The claim `sub` of the token in an `Authorization` field.
+pub fn token_claim(field: &[u8]) -> Option<Vec<u8>> {
+    bearer_claim(field, "sub")
+}
+
+/// The head of an HTTP/1.1 request as a node would be sent it, and its length as it came. `Ok(None)` where it is not
+/// whole, `Err` with the status that it is refused with.
+pub fn request_head(bytes: &[u8]) -> Result<Option<(usize, Vec<u8>)>, u16> {
+    let selectors = [
+        KeySelector::BearerClaim("sub".into()),
+        KeySelector::Query("q".into()),
+        KeySelector::PathSegment(1),
+        KeySelector::SourceAddress(24),
+    ];
+    let marking = Marking {
+        request_id: Some("X-Request-Id".into()),
+        sample: Some(0.5),
+    };
+    let context = Context {
+        selectors: &selectors,
+        source: std::net::Ipv4Addr::LOCALHOST.into(),
+        source_text: "127.0.0.1",
+        headers_max: 100,
+        forwarded: true,
+        marking: &marking,
+    };
+    let mut out = Vec::new();
+    match translate(bytes, &context, &mut out) {
+        Ok(head) => Ok(head.map(|head| (head.len, out))),
+        Err(reject) => Err(reject.status),
+    }
+}
+
+/// The length of the head of an HTTP/1.1 response, and the head as a client would be sent it; `None` where it is not whole
+/// or not one.
+pub fn response_head(bytes: &[u8]) -> Option<(usize, Vec<u8>)> {
+    let mut out = Vec::new();
+    let head = translate_response(bytes, Method::Other, &mut out).ok()??;
+    Some((head.len, out))
+}
+
+/// Follows a chunked body in parts of `part` bytes. Returns the bytes that belong to it and whether it ended.
+pub fn chunked(bytes: &[u8], part: usize) -> Option<(usize, bool)> {
+    let mut body = Chunked::new(false);
+    let mut used = 0;
+    for part in bytes.chunks(part.max(1)) {
+        let followed = body.follow(part).ok()?;
+        used += followed.used;
+        if followed.done {
+            return Some((used, true));
+        }
+        assert_eq!(followed.used, part.len(), "all of it belongs to the body");
+    }
+    Some((used, false))
+}

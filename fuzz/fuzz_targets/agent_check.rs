@@ -1,0 +1,5 @@
+//! `agent_check` of `foreshift_fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| foreshift_fuzz::run("agent_check", bytes));

@@ -1,0 +1,5 @@
+//! `orca_message` of `foreshift_fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| foreshift_fuzz::run("orca_message", bytes));

@@ -1,0 +1,5 @@
+//! `proxy_v2` of `foreshift_fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| foreshift_fuzz::run("proxy_v2", bytes));

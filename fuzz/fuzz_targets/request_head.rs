@@ -1,0 +1,5 @@
+//! `request_head` of `foreshift_fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| foreshift_fuzz::run("request_head", bytes));
