@@ -26,6 +26,16 @@ pub enum Error {
         /// The pool it names.
         pool: String,
     },
+    /// A file that TLS needs cannot be used.
+    #[error("{name}: {source}")]
+    Tls {
+        /// The configuration's table: `listener[0]`.
+        table: String,
+        /// Whose it is, for people.
+        name: String,
+        /// What is wrong with which file.
+        source: Box<foreshift_tls::Error>,
+    },
     /// The routes could not be read.
     #[error("metadata: {0}")]
     Meta(#[from] foreshift_meta::Error),
@@ -43,6 +53,7 @@ impl Error {
         match self {
             Self::Listen { index, .. } => Some(format!("listener[{index}].address")),
             Self::NoOtlp => Some("ingress.traces.endpoint".into()),
+            Self::Tls { table, source, .. } => Some(format!("{table}.{}", source.key)),
             Self::NoPool { .. } | Self::Meta(_) | Self::Thread(_) => None,
         }
     }

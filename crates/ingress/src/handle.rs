@@ -23,6 +23,7 @@ use crate::{
     mover,
     reload::Running,
     spans::Spans,
+    tls::Certificates,
     worker::{self, LISTED},
 };
 
@@ -48,6 +49,8 @@ pub async fn start(
         .map(|p| (p.clone(), Keyed::new(&secret, &p.name)))
         .collect();
     let count = config.ingress.workers.map_or_else(cores, usize::from).max(1);
+    let certificates = Arc::new(Certificates::default());
+    let tls = certificates.prepare(config)?;
     let mut listeners = Vec::new();
     for index in 0..config.listener.len() {
         listeners.push(bind_all(config, index, count)?);
@@ -99,7 +102,8 @@ pub async fn start(
         Ok(Ok(routes)) => routes?,
         _ => return Err(Error::Thread(std::io::Error::other("the mover ended at once"))),
     }
-    let running = Running::new(secret, &config.pool, access, to_mover);
+    certificates.watch(tls);
+    let running = Running::new(secret, &config.pool, access, to_mover, certificates);
     let handle = Handle {
         workers: workers.into(),
         running: Arc::new(Mutex::new(running)),

@@ -80,26 +80,35 @@ pub(crate) fn poll_read(
     }
 }
 
-/// Writes all of `bytes`; `TimedOut` once the deadline has passed.
+/// Writes all of `bytes` to the socket; `TimedOut` once the deadline has passed.
 pub(crate) async fn write_all(stream: &Stream, mut bytes: &[u8], deadline: &mut Deadline) -> io::Result<()> {
     while !bytes.is_empty() {
         match stream.try_write(bytes) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(written) => bytes = &bytes[written..],
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
-                poll_fn(|cx| match stream.poll_write_ready(cx) {
-                    Poll::Ready(ready) => Poll::Ready(ready),
-                    Poll::Pending => {
-                        ready!(deadline.poll_passed(cx));
-                        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
-                    }
-                })
-                .await?;
+                poll_fn(|cx| until(stream.poll_write_ready(cx), deadline, cx)).await?;
             }
             Err(e) => return Err(e),
         }
     }
-    Ok(())
+    if stream.try_flush()? {
+        return Ok(());
+    }
+    poll_fn(|cx| until(stream.poll_flush(cx), deadline, cx)).await
+}
+
+/// What was polled, or `TimedOut` once the deadline has passed.
+fn until(
+    polled: Poll<io::Result<()>>,
+    deadline: &mut Deadline,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<()>> {
+    if polled.is_pending() {
+        ready!(deadline.poll_passed(cx));
+        return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+    }
+    polled
 }
 
 /// Ends a connection so that what was written last arrives: a plain close discards it where the other side
@@ -107,7 +116,8 @@ pub(crate) async fn write_all(stream: &Stream, mut bytes: &[u8], deadline: &mut 
 pub(crate) async fn linger(stream: Stream) {
     let mut deadline = Deadline::default();
     deadline.after(Duration::from_secs(1));
-    if stream.shutdown_write().is_err() {
+    let told = poll_fn(|cx| until(stream.poll_shutdown_write(cx), &mut deadline, cx)).await;
+    if told.is_err() {
         return;
     }
     let mut sink = [0; 1024];

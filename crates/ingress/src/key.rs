@@ -6,7 +6,8 @@
 use std::net::IpAddr;
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
-use foreshift_wire::{Cookie, KeySelector};
+use foreshift_tls::Identity;
+use foreshift_wire::{CertificateField, Cookie, KeySelector};
 use smallvec::SmallVec;
 
 /// An affinity key's bytes; most are short.
@@ -22,6 +23,15 @@ pub(crate) trait RequestParts {
     fn any_header(&self, name: &str, found: &mut dyn FnMut(&[u8]) -> bool);
 }
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    /// The client's address.
+    pub(crate) address: IpAddr,
+    /// Who the client is, where its certificate told and was verified.
+    pub(crate) identity: Option<&'a Identity>,
+}
+
 /// A key, and the cookie to issue with it where it was made just now.
 #[derive(Debug)]
 pub(crate) struct Selected<'a> {
@@ -29,11 +39,11 @@ pub(crate) struct Selected<'a> {
     pub(crate) issue: Option<&'a Cookie>,
 }
 
-/// Applies `selectors` in their order. `source` is the client's address.
+/// Applies `selectors` in their order.
 pub(crate) fn select<'a>(
     selectors: &'a [KeySelector],
     parts: &impl RequestParts,
-    source: IpAddr,
+    source: Source<'_>,
 ) -> Selected<'a> {
     for selector in selectors {
         if let Some(key) = present(selector, parts, source) {
@@ -49,12 +59,12 @@ pub(crate) fn select<'a>(
         }
     }
     Selected {
-        key: source_key(source, 128),
+        key: source_key(source.address, 128),
         issue: None,
     }
 }
 
-fn present(selector: &KeySelector, parts: &impl RequestParts, source: IpAddr) -> Option<Key> {
+fn present(selector: &KeySelector, parts: &impl RequestParts, source: Source<'_>) -> Option<Key> {
     let key: Key = match selector {
         KeySelector::Header(name) => trim(parts.header(name)?).into(),
         KeySelector::Cookie(cookie) => {
@@ -75,9 +85,17 @@ fn present(selector: &KeySelector, parts: &impl RequestParts, source: IpAddr) ->
                 .into()
         }
         KeySelector::BearerClaim(claim) => bearer_claim(parts.header("authorization")?, claim)?.into(),
-        KeySelector::SourceAddress(bits) => source_key(source, *bits),
+        KeySelector::SourceAddress(bits) => source_key(source.address, *bits),
+        KeySelector::ClientCertificate(field) => certificate_key(source.identity?, *field)?.as_bytes().into(),
     };
     (!key.is_empty()).then_some(key)
+}
+
+fn certificate_key(identity: &Identity, field: CertificateField) -> Option<&str> {
+    match field {
+        CertificateField::CommonName => identity.common_name.as_deref(),
+        CertificateField::Subject => Some(&identity.subject),
+    }
 }
 
 fn trim(value: &[u8]) -> &[u8] {
@@ -179,6 +197,13 @@ mod tests {
         }
     }
 
+    fn from(address: &str) -> Source<'_> {
+        Source {
+            address: address.parse().unwrap(),
+            identity: None,
+        }
+    }
+
     fn cookie(issue: bool) -> KeySelector {
         KeySelector::Cookie(Cookie {
             name: "sid".into(),
@@ -199,7 +224,7 @@ mod tests {
                 ("authorization", jwt.into()),
             ],
         };
-        let source: IpAddr = "192.0.2.77".parse().unwrap();
+        let source = from("192.0.2.77");
         for (selector, key) in [
             (KeySelector::Header("x-user".into()), Some("bob")),
             (KeySelector::Header("x-none".into()), None),
@@ -215,9 +240,43 @@ mod tests {
             (KeySelector::SourceAddress(32), Some("192.0.2.77")),
             (KeySelector::SourceAddress(24), Some("192.0.2.0/24")),
             (KeySelector::SourceAddress(0), Some("0.0.0.0/0")),
+            (KeySelector::ClientCertificate(CertificateField::CommonName), None),
         ] {
             let found = present(&selector, &request, source);
             assert_eq!(found.as_deref(), key.map(str::as_bytes), "{selector:?}");
+        }
+    }
+
+    #[test]
+    fn a_certificate_names_its_client() {
+        let request = Request {
+            target: "/",
+            headers: vec![],
+        };
+        let identity = |common_name: Option<&str>, subject: &str| Identity {
+            common_name: common_name.map(str::to_owned),
+            subject: subject.to_owned(),
+        };
+        for (identity, field, key) in [
+            (
+                identity(Some("ann"), "CN=ann,O=x"),
+                CertificateField::CommonName,
+                Some("ann"),
+            ),
+            (
+                identity(Some("ann"), "CN=ann,O=x"),
+                CertificateField::Subject,
+                Some("CN=ann,O=x"),
+            ),
+            (identity(None, "O=x"), CertificateField::CommonName, None),
+            (identity(None, ""), CertificateField::Subject, None),
+        ] {
+            let source = Source {
+                identity: Some(&identity),
+                ..from("192.0.2.77")
+            };
+            let found = present(&KeySelector::ClientCertificate(field), &request, source);
+            assert_eq!(found.as_deref(), key.map(str::as_bytes), "{identity:?} {field:?}");
         }
     }
 
@@ -241,7 +300,7 @@ mod tests {
             target: "/",
             headers: vec![],
         };
-        let source: IpAddr = "192.0.2.77".parse().unwrap();
+        let source = from("192.0.2.77");
         let selectors = [cookie(false)];
         let selected = select(&selectors, &request, source);
         assert!(selected.issue.is_none());

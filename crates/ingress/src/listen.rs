@@ -8,7 +8,7 @@ use std::{
 
 use foreshift_wire::Config;
 
-use crate::{error::Error, marking::Marking, worker};
+use crate::{error::Error, marking::Marking, tls::Certificates, worker};
 
 /// A listener's sockets, one for each worker.
 #[derive(Debug)]
@@ -23,6 +23,7 @@ pub(crate) fn listener(
     config: &Config,
     index: usize,
     pool_index: impl Fn(&foreshift_wire::PoolName) -> Option<usize>,
+    certificates: &Certificates,
 ) -> Result<worker::Listener, Error> {
     let listener = &config.listener[index];
     let pool = pool_index(&listener.pool).ok_or_else(|| Error::NoPool {
@@ -32,6 +33,7 @@ pub(crate) fn listener(
     Ok(worker::Listener {
         config: Arc::new(listener.clone()),
         pool,
+        tls: certificates.listener(&listener.name),
         marking: Arc::new(Marking {
             request_id: listener.request_id.clone(),
             sample: config.ingress.traces.as_ref().map(|traces| traces.sample),

@@ -52,8 +52,12 @@ pub fn request_head(bytes: &[u8]) -> Result<Option<(usize, Vec<u8>)>, u16> {
     };
     let context = Context {
         selectors: &selectors,
-        source: std::net::Ipv4Addr::LOCALHOST.into(),
+        source: crate::key::Source {
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            identity: None,
+        },
         source_text: "127.0.0.1",
+        secure: false,
         headers_max: 100,
         forwarded: true,
         marking: &marking,

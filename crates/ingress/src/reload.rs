@@ -21,6 +21,7 @@ use crate::{
     handle::Handle,
     listen::{Sockets, bind_all, listener},
     message::{ToMover, ToWorker},
+    tls::{Certificates, Settings},
 };
 
 /// What runs, as it was told last.
@@ -32,6 +33,7 @@ pub(crate) struct Running {
     listeners: BTreeMap<String, (SocketAddr, SocketAddr)>,
     access: Option<AccessLog>,
     mover: mpsc::UnboundedSender<ToMover>,
+    certificates: Arc<Certificates>,
 }
 
 impl Running {
@@ -40,6 +42,7 @@ impl Running {
         pools: &[foreshift_wire::Pool],
         access: Option<AccessLog>,
         mover: mpsc::UnboundedSender<ToMover>,
+        certificates: Arc<Certificates>,
     ) -> Self {
         Self {
             secret,
@@ -47,6 +50,7 @@ impl Running {
             listeners: BTreeMap::new(),
             access,
             mover,
+            certificates,
         }
     }
 
@@ -68,6 +72,7 @@ pub struct Prepared {
     config: Config,
     sockets: Vec<Sockets>,
     access: Option<AccessLog>,
+    tls: Settings,
 }
 
 impl Handle {
@@ -93,7 +98,12 @@ impl Handle {
             let Some(index) = config.listener.iter().position(|l| l.name == name) else {
                 continue;
             };
-            let listener = listener(config, index, |pool| running.index_of(pool))?;
+            let listener = listener(
+                config,
+                index,
+                |pool| running.index_of(pool),
+                &running.certificates,
+            )?;
             running
                 .listeners
                 .insert(name, (config.listener[index].address, address));
@@ -107,11 +117,13 @@ impl Handle {
         Ok(())
     }
 
-    /// Does all of a reload that can fail: binds the sockets of listeners that are new or have another address.
+    /// Does all of a reload that can fail: binds the sockets of listeners that are new or have another address, and reads
+    /// all certificates. Those of which only the files changed are in use from then on.
     ///
     /// The number of workers is that of the start. An error names the key and leaves everything as it is.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, Error> {
         let running = self.lock();
+        let tls = running.certificates.prepare(config)?;
         let mut sockets = Vec::new();
         for (index, listener) in config.listener.iter().enumerate() {
             let known = running.listeners.get(&listener.name);
@@ -130,6 +142,7 @@ impl Handle {
             config: config.clone(),
             sockets,
             access,
+            tls,
         })
     }
 
@@ -140,7 +153,9 @@ impl Handle {
             config,
             sockets,
             access,
+            tls,
         } = prepared;
+        self.lock().certificates.watch(tls);
         let limits: Arc<Limits> = Arc::new(config.ingress.limits.clone());
         self.tell_workers(|| ToWorker::Limits(limits.clone()));
         self.tell_workers(|| ToWorker::Access(access.clone()));
@@ -196,7 +211,12 @@ impl Handle {
             if new.iter().any(|s| s.name == stays.name) {
                 continue;
             }
-            let listener = listener(config, index, |pool| running.index_of(pool))?;
+            let listener = listener(
+                config,
+                index,
+                |pool| running.index_of(pool),
+                &running.certificates,
+            )?;
             self.tell_workers(|| ToWorker::Listen {
                 socket: None,
                 listener: listener.clone(),

@@ -6,19 +6,25 @@
 use std::{
     io,
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll, ready},
 };
 
+use foreshift_tls::Identity;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
+
+use crate::tls::TlsStream;
 
 /// One connection.
 #[derive(Debug)]
 pub(crate) enum Stream {
     /// In the clear.
     Plain(TcpStream),
+    /// Under TLS, after the handshake.
+    Tls(Box<TlsStream>),
 }
 
 impl From<TcpStream> for Stream {
@@ -28,17 +34,25 @@ impl From<TcpStream> for Stream {
 }
 
 impl Stream {
-    /// The socket below, for its options and addresses; what is read from or written to it is lost to the connection.
-    pub(crate) fn socket(&self) -> &TcpStream {
+    /// Whether nobody on the way can read or change it.
+    pub(crate) fn is_tls(&self) -> bool {
+        matches!(self, Self::Tls(_))
+    }
+
+    /// Who the peer is by its certificate, where it showed one that was verified.
+    pub(crate) fn identity(&self) -> Option<&Arc<Identity>> {
         match self {
-            Self::Plain(socket) => socket,
+            Self::Plain(_) => None,
+            Self::Tls(stream) => stream.identity(),
         }
     }
 
-    /// Ready once a read is worth trying; it may still find nothing.
+    /// Ready once a read is worth trying; it may still find nothing. Sends what [`Self::try_write`] could not hand to the
+    /// socket.
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_read_ready(cx),
+            Self::Tls(stream) => stream.poll_read_ready(cx),
         }
     }
 
@@ -46,6 +60,7 @@ impl Stream {
     pub(crate) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Plain(socket) => socket.poll_write_ready(cx),
+            Self::Tls(stream) => stream.poll_write_ready(cx),
         }
     }
 
@@ -54,17 +69,23 @@ impl Stream {
         std::future::poll_fn(|cx| self.poll_read_ready(cx)).await
     }
 
-    /// Reads what is there; 0 is the end, `WouldBlock` nothing.
+    /// Reads what is there; 0 is the end, `WouldBlock` nothing. Under TLS an end that the peer did not announce is
+    /// `UnexpectedEof`.
     pub(crate) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.try_read(buffer),
+            Self::Tls(stream) => stream.try_read(buffer),
         }
     }
 
     /// Writes what fits now, or `WouldBlock`.
+    ///
+    /// Under TLS, what is written may still wait for the socket. Every further call sends it, waiting to read included; who
+    /// does nothing more with the connection for a while waits for [`Self::poll_flush`] first.
     pub(crate) fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.try_write(bytes),
+            Self::Tls(stream) => stream.try_write(bytes),
         }
     }
 
@@ -72,12 +93,37 @@ impl Stream {
     fn try_write_vectored(&self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.try_write_vectored(parts),
+            Self::Tls(stream) => match parts.iter().find(|part| !part.is_empty()) {
+                Some(part) => stream.try_write(part),
+                None => Ok(0),
+            },
         }
     }
 
-    /// Says that nothing more is written.
-    pub(crate) fn shutdown_write(&self) -> io::Result<()> {
-        socket2::SockRef::from(self.socket()).shutdown(std::net::Shutdown::Write)
+    /// Hands what was written to the socket. False where it does not take all of it now.
+    pub(crate) fn try_flush(&self) -> io::Result<bool> {
+        match self {
+            Self::Plain(_) => Ok(true),
+            Self::Tls(stream) => stream.try_flush(),
+        }
+    }
+
+    /// Ready once the socket has taken all that was written.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(_) => Poll::Ready(Ok(())),
+            Self::Tls(stream) => stream.poll_flush(cx),
+        }
+    }
+
+    /// Ready once it is said that nothing more is written.
+    pub(crate) fn poll_shutdown_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(socket) => {
+                Poll::Ready(socket2::SockRef::from(socket).shutdown(std::net::Shutdown::Write))
+            }
+            Self::Tls(stream) => stream.poll_shutdown(cx),
+        }
     }
 }
 
@@ -124,15 +170,16 @@ impl AsyncWrite for Stream {
         }
     }
 
+    /// Records are made of one piece of memory: what comes in parts is better joined before.
     fn is_write_vectored(&self) -> bool {
-        true
+        !self.is_tls()
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Self::poll_flush(&self, cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.shutdown_write())
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_shutdown_write(cx)
     }
 }

@@ -20,10 +20,10 @@ mod series;
 
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
 pub use config::{
-    AccessLog, Api, Config, ConfigError, ConfigWarning, Cookie, Duration, Failover, ForecastConfig,
-    HealthCheck, IngressConfig, KeySelector, Limits, Listener, MetaConfig, MetaStore, Mode, ModelScaling,
-    ModelSignal, NodeConfig, Pool, PoolForecast, Protocol, ProxyVersion, SameSite, Strategy, Traces, Trigger,
-    UpstreamProtocol,
+    AccessLog, Api, CertificateField, ClientAuth, Config, ConfigError, ConfigWarning, Cookie, Duration,
+    Failover, ForecastConfig, HealthCheck, IngressConfig, KeySelector, Limits, Listener, ListenerCertificate,
+    MetaConfig, MetaStore, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, Protocol,
+    ProxyVersion, SameSite, Strategy, Traces, Trigger, UpstreamProtocol,
 };
 pub use config::{LabelMatcher, MetricMapping, MetricSelector};
 pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};

@@ -19,6 +19,7 @@ const LEAST: &str = r#"
     address = "127.0.0.1:8080"
     pool = "app"
     affinity = [{ cookie = { name = "sid" } }]
+    tls = { certificate = "site.pem", key = "site.key" }
     [[pool]]
     name = "app"
     health = {}
@@ -31,8 +32,10 @@ const LEAST: &str = r#"
 /// it is here, and does not pass until it is in the document.
 fn all_keys() -> Config {
     let selectors = r#"affinity = [{ cookie = { name = "sid" } }, { header = "x" }, { query = "q" },
-        { path_segment = 1 }, { bearer_claim = "sub" }, { source_address = 32 }]"#;
-    let text = LEAST.replace(r#"affinity = [{ cookie = { name = "sid" } }]"#, selectors);
+        { path_segment = 1 }, { bearer_claim = "sub" }, { source_address = 32 }, { client_certificate = "subject" }]"#;
+    let text = LEAST
+        .replace(r#"affinity = [{ cookie = { name = "sid" } }]"#, selectors)
+        .replace(r#"key = "site.key""#, r#"key = "site.key", client_ca = "ca.pem""#);
     let mut config = Config::parse(&text).unwrap();
     config.ingress.workers = Some(2);
     config.ingress.traces = Some(Traces {

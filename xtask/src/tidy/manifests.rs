@@ -43,7 +43,7 @@ const IMPURE: [&str; 24] = [
 ];
 
 /// What `ingress` and `control` may both depend on besides the pure crates. The core of `telemetry` is pure.
-const MEETING_PLACES: [&str; 3] = ["meta", "telemetry", "wire"];
+const MEETING_PLACES: [&str; 4] = ["meta", "telemetry", "tls", "wire"];
 
 const OURS: &str = "foreshift-";
 

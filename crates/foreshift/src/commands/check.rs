@@ -1,6 +1,6 @@
 //! `foreshift check`
 
-use std::path::Path;
+use std::{path::Path, time::SystemTime};
 
 use anyhow::{Context, Result, bail};
 use foreshift_wire::Config;
@@ -60,6 +60,10 @@ pub(super) fn check(out: &Output, file: &Path) -> Result<()> {
         Some(key) => anyhow::Error::new(error).context(read.place(&key)),
         None => error.into(),
     })?;
+    let soon = foreshift_tls::check(config, SystemTime::now()).map_err(|error| {
+        let place = read.place(&error.key);
+        anyhow::Error::new(error).context(place)
+    })?;
     out.line(format!("{} can be used", file.display()))?;
     out.line(format!("api       http://{}", config.api.address))?;
     out.line(format!("metadata  {}", config.meta.path.display()))?;
@@ -77,6 +81,13 @@ pub(super) fn check(out: &Output, file: &Path) -> Result<()> {
     }
     for warning in read.warnings() {
         out.line(format!("warning: {warning}"))?;
+    }
+    for warning in soon {
+        out.line(format!(
+            "warning: {}: {}",
+            read.place(&warning.key),
+            warning.message
+        ))?;
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use crate::{
     access,
     connections::Connection,
     io::{Deadline, Input, linger, write_all},
+    key::Source,
     marking::Marking,
     stream::Stream,
     worker::{Listener, Place, Worker},
@@ -70,8 +71,12 @@ async fn begins_with_websocket(
 ) -> bool {
     let context = Context {
         selectors: &listener.config.affinity,
-        source: std::net::Ipv4Addr::UNSPECIFIED.into(),
+        source: Source {
+            address: std::net::Ipv4Addr::UNSPECIFIED.into(),
+            identity: None,
+        },
         source_text: "",
+        secure: stream.is_tls(),
         headers_max: usize::from(worker.limits().headers),
         forwarded: false,
         marking: &Marking::default(),
@@ -234,8 +239,12 @@ impl Http1 {
     fn translate(&mut self) -> Result<Option<RequestHead>, Reject> {
         let context = Context {
             selectors: &self.listener.config.affinity,
-            source: self.connection.peer.ip(),
+            source: Source {
+                address: self.connection.peer.ip(),
+                identity: self.stream.identity().map(|identity| &**identity),
+            },
             source_text: &self.source_text,
+            secure: self.stream.is_tls(),
             headers_max: usize::from(self.worker.limits().headers),
             forwarded: self.listener.config.forwarded,
             marking: &self.listener.marking,

@@ -433,7 +433,7 @@ impl Answer<'_> {
         let mut framing = response.framing;
         let keeps = framing != Framing::UntilClose && self.head.keep_alive && !self.worker.draining();
         if let Some(cookie) = &self.head.issue {
-            issue_cookie(&mut reply, cookie, &self.head.key);
+            issue_cookie(&mut reply, cookie, &self.head.key, self.client.is_tls());
         }
         if !keeps {
             reply.extend_from_slice(b"Connection: close\r\n");
@@ -513,7 +513,7 @@ impl Answer<'_> {
             line(&mut reply, b"Sec-WebSocket-Extensions", answer.as_bytes());
         }
         if let Some(cookie) = &self.head.issue {
-            issue_cookie(&mut reply, cookie, &self.head.key);
+            issue_cookie(&mut reply, cookie, &self.head.key, self.client.is_tls());
         }
         reply.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
         if write_all(self.client, &reply, self.deadline).await.is_err() {
@@ -549,7 +549,7 @@ impl Answer<'_> {
     }
 }
 
-fn issue_cookie(reply: &mut Vec<u8>, cookie: &Cookie, value: &[u8]) {
+fn issue_cookie(reply: &mut Vec<u8>, cookie: &Cookie, value: &[u8], secure: bool) {
     let same_site = match cookie.same_site {
         SameSite::Strict => "Strict",
         SameSite::Lax => "Lax",
@@ -557,6 +557,9 @@ fn issue_cookie(reply: &mut Vec<u8>, cookie: &Cookie, value: &[u8]) {
     };
     let mut text = format!("{}={}", cookie.name, String::from_utf8_lossy(value));
     let _ = write!(text, "; Path=/; HttpOnly; SameSite={same_site}");
+    if secure {
+        text.push_str("; Secure");
+    }
     line(reply, b"Set-Cookie", text.as_bytes());
 }
 

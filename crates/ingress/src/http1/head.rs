@@ -3,14 +3,14 @@
 //! What two parsers could read differently is refused, because that is how requests are smuggled past a proxy:
 //! both kinds of framing, repeated lengths, bare line feeds, folded lines, doubled `Host`.
 
-use std::{net::IpAddr, rc::Rc};
+use std::rc::Rc;
 
 use foreshift_wire::{Cookie, KeySelector};
 
 use super::reject::Reject;
 use crate::{
     forwarded,
-    key::{Key, RequestParts, select},
+    key::{Key, RequestParts, Source, select},
     marking::{Mark, Marking},
 };
 
@@ -56,8 +56,10 @@ pub(crate) struct RequestHead {
 /// What translating needs to know of the connection.
 pub(crate) struct Context<'a> {
     pub(crate) selectors: &'a [KeySelector],
-    pub(crate) source: IpAddr,
+    pub(crate) source: Source<'a>,
     pub(crate) source_text: &'a str,
+    /// The client speaks TLS with us.
+    pub(crate) secure: bool,
     pub(crate) headers_max: usize,
     /// Add `Forwarded`.
     pub(crate) forwarded: bool,
@@ -214,7 +216,7 @@ fn rewrite(
     }
     refuse_bare_line_feeds(head)?;
     let findings = examine(headers, minor)?;
-    let (target, authority) = origin_form(method, target)?;
+    let (target, authority) = origin_form(method, target, context.secure)?;
     let host = authority.map(str::as_bytes).or(findings.host).unwrap_or_default();
     check_host(host)?;
 
@@ -319,18 +321,23 @@ pub(crate) fn tokens(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 /// The target without scheme and authority, and the authority where the target had one.
-fn origin_form<'a>(method: &str, target: &'a str) -> Result<(&'a str, Option<&'a str>), Reject> {
+fn origin_form<'a>(
+    method: &str,
+    target: &'a str,
+    secure: bool,
+) -> Result<(&'a str, Option<&'a str>), Reject> {
     if target.starts_with('/') || (target == "*" && method == "OPTIONS") {
         return Ok((target, None));
     }
     if method == "CONNECT" {
         return Err(Reject::CONNECT);
     }
-    let scheme = target
-        .get(..7)
-        .filter(|s| s.eq_ignore_ascii_case("http://"))
-        .ok_or(Reject::TARGET)?;
-    let rest = &target[scheme.len()..];
+    let after = |scheme: &str| {
+        let (start, rest) = target.split_at_checked(scheme.len())?;
+        start.eq_ignore_ascii_case(scheme).then_some(rest)
+    };
+    let https = || secure.then(|| after("https://")).flatten();
+    let rest = after("http://").or_else(https).ok_or(Reject::TARGET)?;
     let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     if authority.is_empty() || path.starts_with('?') {
         return Err(Reject::TARGET);
@@ -403,7 +410,8 @@ fn add_forwarding(out: &mut Vec<u8>, headers: &[httparse::Header<'_>], host: &[u
         out.extend_from_slice(b", ");
     }
     out.extend_from_slice(context.source_text.as_bytes());
-    out.extend_from_slice(b"\r\nX-Forwarded-Proto: http\r\n");
+    out.extend_from_slice(b"\r\n");
+    line(out, b"X-Forwarded-Proto", proto(context.secure).as_bytes());
     if !host.is_empty() {
         line(out, b"X-Forwarded-Host", host);
     }
@@ -414,9 +422,14 @@ fn add_forwarding(out: &mut Vec<u8>, headers: &[httparse::Header<'_>], host: &[u
             out.extend_from_slice(header.value);
             out.extend_from_slice(b", ");
         }
-        forwarded::element(out, context.source, host, "http");
+        forwarded::element(out, context.source.address, host, proto(context.secure));
         out.extend_from_slice(b"\r\n");
     }
+}
+
+/// What the client speaks, by its scheme.
+pub(crate) fn proto(secure: bool) -> &'static str {
+    if secure { "https" } else { "http" }
 }
 
 pub(crate) fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
@@ -432,11 +445,19 @@ mod tests {
 
     use super::*;
 
+    fn source(address: &str) -> Source<'_> {
+        Source {
+            address: address.parse().unwrap(),
+            identity: None,
+        }
+    }
+
     fn run(input: &str) -> Result<Option<(RequestHead, String)>, Reject> {
         let context = Context {
             selectors: &[KeySelector::Header("x-user".into())],
-            source: "192.0.2.7".parse().unwrap(),
+            source: source("192.0.2.7"),
             source_text: "192.0.2.7",
+            secure: false,
             headers_max: 100,
             forwarded: false,
             marking: &Marking::default(),
@@ -544,7 +565,7 @@ mod tests {
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             let context = Context {
                 selectors: &[KeySelector::PathSegment(0), KeySelector::Query("a".into())],
-                source: "::1".parse().unwrap(), source_text: "::1", headers_max: 100,
+                source: source("::1"), source_text: "::1", secure: false, headers_max: 100,
                 forwarded: true, marking: &Marking { request_id: Some("a".into()), sample: Some(0.5) },
             };
             let _ = translate(&bytes, &context, &mut Vec::new());

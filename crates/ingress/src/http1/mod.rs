@@ -14,6 +14,6 @@ mod response;
 
 pub(crate) use chunked::Chunked;
 pub(crate) use connection::serve;
-pub(crate) use head::{Context, Framing, Method, is_ours, line, translate};
+pub(crate) use head::{Context, Framing, Method, is_ours, line, proto, translate};
 pub(crate) use reject::Reject;
 pub(crate) use response::{ResponseHead, translate as translate_response};

@@ -18,7 +18,7 @@ use crate::{
     access::{self, Entry},
     connections::{Connection, Delta, micros_since},
     http1::Reject,
-    key::{Key, select},
+    key::{Key, Source, select},
     marking::Mark,
     node::Node,
     worker::Pool,
@@ -102,7 +102,10 @@ impl Answering {
         if parts.method == http::Method::CONNECT {
             return Err(Reject::CONNECT);
         }
-        let source = self.client.peer.ip();
+        let source = Source {
+            address: self.client.peer.ip(),
+            identity: self.client.identity.as_deref(),
+        };
         let selectors = &self.client.listener.config.affinity;
         let (key, issue) = {
             let selected = select(selectors, &parts, source);
@@ -114,7 +117,8 @@ impl Answering {
             pool.config().upstream_protocol == UpstreamProtocol::H2c || translate::is_grpc(&parts.headers);
         let body = self.limit(&parts, body)?;
         let told = Told {
-            source,
+            source: source.address,
+            secure: self.client.secure,
             session,
             connection: self.stream.id,
             forwarded: self.client.listener.config.forwarded,
@@ -142,7 +146,7 @@ impl Answering {
         guard.begin(node);
         let mut response = self.send(sender, guard, Request::from_parts(parts, body)).await?;
         if let Some(cookie) = issue {
-            issue_cookie(&mut response, cookie, &key);
+            issue_cookie(&mut response, cookie, &key, self.client.secure);
         }
         if let Some((name, id)) = guard.request_id() {
             response.headers_mut().insert(name, id);
@@ -199,14 +203,16 @@ impl Answering {
     }
 }
 
-fn issue_cookie<B>(response: &mut Response<B>, cookie: &Cookie, key: &Key) {
+fn issue_cookie<B>(response: &mut Response<B>, cookie: &Cookie, key: &Key, secure: bool) {
     let same_site = match cookie.same_site {
         SameSite::Strict => "Strict",
         SameSite::Lax => "Lax",
         SameSite::None => "None",
     };
     let value = String::from_utf8_lossy(key);
-    let text = format!("{}={value}; Path=/; HttpOnly; SameSite={same_site}", cookie.name);
+    let secure = if secure { "; Secure" } else { "" };
+    let name = &cookie.name;
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}{secure}");
     if let Ok(value) = HeaderValue::from_str(&text) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

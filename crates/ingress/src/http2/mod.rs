@@ -1,4 +1,4 @@
-//! HTTP/2 in the clear, with prior knowledge, and pools whose nodes speak it.
+//! HTTP/2, with prior knowledge in the clear or agreed on in a TLS handshake, and pools whose nodes speak it.
 //!
 //! Here requests are translated between versions, so hyper does both sides: the path that every HTTP/1.1 request
 //! takes is `http1`. A session moves between two requests; a stream that is under way stays where it is.
@@ -15,9 +15,11 @@ use std::{
     net::SocketAddr,
     pin::pin,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use foreshift_tls::Identity;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 
@@ -52,6 +54,8 @@ pub(super) struct ClientConnection {
     local: Option<SocketAddr>,
     /// Connections to nodes that only this client may use.
     own: Upstreams,
+    pub(super) secure: bool,
+    pub(super) identity: Option<Arc<Identity>>,
     open: Cell<u32>,
     quiet_since: Cell<Instant>,
 }
@@ -89,6 +93,7 @@ pub(crate) async fn serve(
 ) {
     let limits = worker.limits().clone();
     let http2 = begun.starts_with(b"PRI ");
+    let (secure, identity) = (stream.is_tls(), stream.identity().cloned());
     let io = TokioIo::new(Rewind::new(begun, stream));
     let client = Rc::new(ClientConnection {
         worker: worker.clone(),
@@ -96,6 +101,8 @@ pub(crate) async fn serve(
         peer,
         local: place.local(),
         own: Upstreams::default(),
+        secure,
+        identity,
         open: Cell::new(0),
         quiet_since: Cell::new(Instant::now()),
     });

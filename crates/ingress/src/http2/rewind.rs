@@ -66,6 +66,6 @@ impl AsyncWrite for Rewind {
     }
 
     fn is_write_vectored(&self) -> bool {
-        true
+        self.stream.is_write_vectored()
     }
 }

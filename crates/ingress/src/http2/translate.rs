@@ -12,6 +12,7 @@ use http::{
 use super::body::drop_ours;
 use crate::{
     forwarded,
+    http1::proto,
     key::RequestParts,
     marking::{Mark, Marking},
 };
@@ -70,6 +71,8 @@ fn strip_hop(headers: &mut HeaderMap) {
 /// What the node is told of who asks.
 pub(super) struct Told<'a> {
     pub(super) source: IpAddr,
+    /// The client speaks TLS with us.
+    pub(super) secure: bool,
     pub(super) session: SessionId,
     pub(super) connection: ConnectionId,
     /// Add `Forwarded`.
@@ -94,7 +97,7 @@ pub(super) fn request(parts: &mut request::Parts, told: &Told<'_>, http2: bool) 
         .insert("x-forwarded-for", text(&forwarded.join(", "))?);
     parts
         .headers
-        .insert("x-forwarded-proto", HeaderValue::from_static("http"));
+        .insert("x-forwarded-proto", HeaderValue::from_static(proto(told.secure)));
     parts.headers.insert("x-forwarded-host", text(&host)?);
     forward(&mut parts.headers, told, &host)?;
     let mark = mark(&mut parts.headers, told.marking)?;
@@ -133,7 +136,7 @@ fn forward(headers: &mut HeaderMap, told: &Told<'_>, host: &str) -> Option<()> {
             chain.extend_from_slice(value.as_bytes());
             chain.extend_from_slice(b", ");
         }
-        forwarded::element(&mut chain, told.source, host.as_bytes(), "http");
+        forwarded::element(&mut chain, told.source, host.as_bytes(), proto(told.secure));
         headers.insert(FORWARDED, HeaderValue::from_bytes(&chain).ok()?);
     }
     Some(())
@@ -188,6 +191,7 @@ mod tests {
         };
         let told = Told {
             source: "192.0.2.7".parse().unwrap(),
+            secure: true,
             session: SessionId(7),
             connection: ConnectionId(9),
             forwarded: true,
@@ -195,7 +199,7 @@ mod tests {
         };
         let mark = request(&mut parts, &told, false).unwrap().unwrap();
         assert_eq!(parts.headers["x-id"], mark.request_id.unwrap().as_ref());
-        let forwarded = "for=198.51.100.1, for=192.0.2.7;host=a.example;proto=http";
+        let forwarded = "for=198.51.100.1, for=192.0.2.7;host=a.example;proto=https";
         assert_eq!(parts.headers["forwarded"], forwarded);
         assert_eq!(
             parts.headers["foreshift-session"],
@@ -203,6 +207,7 @@ mod tests {
         );
         assert_eq!(parts.headers["foreshift-connection"], "9");
         assert_eq!(parts.headers["x-forwarded-for"], "198.51.100.1, 192.0.2.7");
+        assert_eq!(parts.headers["x-forwarded-proto"], "https");
         assert_eq!(parts.headers["host"], "a.example");
         assert_eq!(parts.uri, "/x?y=1");
         assert!(!parts.headers.contains_key("x-hop") && !parts.headers.contains_key("te"));

@@ -213,7 +213,7 @@ impl<'a> EventStream<'a> {
         }
         self.unsent.clear();
         self.sent = 0;
-        Poll::Ready(Ok(()))
+        self.client.poll_flush(cx)
     }
 
     pub(super) fn node_sent(&mut self, bytes: &[u8]) -> Result<(), Ended> {

@@ -3,7 +3,7 @@
 use std::{
     net::{IpAddr, SocketAddr},
     rc::Rc,
-    sync::{PoisonError, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     task::Poll,
     time::Duration,
 };
@@ -16,7 +16,9 @@ use tokio::{
 use super::{Listener, Worker, introduce::introduce};
 use crate::{
     http1::{self, Reject},
+    io::Deadline,
     live::Live,
+    tls::{self, ListenerTls},
 };
 
 /// How long the accept loop waits where the system is out of file descriptors or memory.
@@ -132,21 +134,43 @@ fn admit(
     place: Option<Place>,
 ) {
     let Some(mut place) = place.and_then(|place| place.of(peer.ip())) else {
-        // Best effort: the socket's buffer is empty, so this fits or the client is gone.
-        let _ = stream.try_write(&Reject::FULL.response(false, true));
+        if listener.tls.is_none() {
+            // Best effort: the socket's buffer is empty, so this fits or the client is gone.
+            let _ = stream.try_write(&Reject::FULL.response(false, true));
+        }
         return;
     };
     let _ = stream.set_nodelay(true);
     if !worker.pools[listener.pool].shares_connections() && place.local.is_none() {
         place.local = stream.local_addr().ok();
     }
-    tokio::task::spawn_local(http1::serve(
-        worker.clone(),
-        listener.clone(),
-        stream.into(),
-        peer,
-        place,
-    ));
+    let (worker, listener) = (worker.clone(), listener.clone());
+    match listener.tls.clone() {
+        None => tokio::task::spawn_local(http1::serve(worker, listener, stream.into(), peer, place)),
+        Some(tls) => tokio::task::spawn_local(serve_tls(worker, listener, tls, stream, peer, place)),
+    };
+}
+
+async fn serve_tls(
+    worker: Rc<Worker>,
+    listener: Rc<Listener>,
+    tls: Arc<ListenerTls>,
+    socket: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
+    let mut deadline = Deadline::default();
+    deadline.after(worker.limits().header_timeout.get());
+    match tls::accept(socket, tls.settings(), &mut deadline).await {
+        // Another task, so that none keeps the memory that the handshake needs.
+        Ok(stream) => drop(tokio::task::spawn_local(http1::serve(
+            worker, listener, stream, peer, place,
+        ))),
+        Err(error) => {
+            tls.failed();
+            tracing::debug!(%peer, listener = listener.config.name, %error, "no TLS handshake");
+        }
+    }
 }
 
 /// A connection's place within the limits; given back when dropped.

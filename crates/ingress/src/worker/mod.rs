@@ -44,6 +44,7 @@ use crate::{
     spans::Spans,
     stream::Stream,
     table::Table,
+    tls::ListenerTls,
 };
 
 /// What all workers share. Nothing in it is touched per request.
@@ -61,6 +62,8 @@ pub(crate) struct Listener {
     /// Index of its pool among the worker's pools.
     pub(crate) pool: usize,
     pub(crate) marking: Arc<Marking>,
+    /// Its certificates, where it speaks TLS.
+    pub(crate) tls: Option<Arc<ListenerTls>>,
 }
 
 impl Listener {

@@ -9,6 +9,8 @@ pub(super) struct Flow {
     pub(super) tracker: FrameTracker,
     unsent: Vec<u8>,
     sent: usize,
+    /// The stream has taken everything, its socket not yet.
+    on_its_way: bool,
     muted: bool,
 }
 
@@ -18,6 +20,7 @@ impl Flow {
             tracker,
             unsent: Vec::new(),
             sent: 0,
+            on_its_way: false,
             muted: false,
         }
     }
@@ -27,14 +30,14 @@ impl Flow {
         self.muted = true;
     }
 
-    /// Everything was written.
+    /// Everything was written, and taken by the socket.
     pub(super) fn is_flushed(&self) -> bool {
-        self.sent == self.unsent.len()
+        self.sent == self.unsent.len() && !self.on_its_way
     }
 
     /// Writes what is kept. False where the other side takes no more now.
     pub(super) fn flush(&mut self, to: &Stream) -> io::Result<bool> {
-        while !self.is_flushed() {
+        while self.sent < self.unsent.len() {
             match to.try_write(&self.unsent[self.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.sent += n,
@@ -43,7 +46,8 @@ impl Flow {
             }
         }
         self.discard();
-        Ok(true)
+        self.on_its_way = !to.try_flush()?;
+        Ok(!self.on_its_way)
     }
 
     /// Writes `bytes` behind what is kept; keeps what the other side does not take. Errors show at the next flush.
@@ -51,11 +55,11 @@ impl Flow {
         if self.muted {
             return;
         }
-        let written = if self.is_flushed() {
-            to.try_write(bytes).unwrap_or(0)
-        } else {
-            0
-        };
+        let mut written = 0;
+        if self.is_flushed() {
+            written = to.try_write(bytes).unwrap_or(0);
+            self.on_its_way = !to.try_flush().unwrap_or(true);
+        }
         self.keep(&bytes[written..]);
     }
 
@@ -71,6 +75,7 @@ impl Flow {
     pub(super) fn discard(&mut self) {
         self.unsent = Vec::new();
         self.sent = 0;
+        self.on_its_way = false;
     }
 
     /// What is kept.

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 pub mod raw;
+pub mod tls;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -109,6 +110,15 @@ impl Cluster {
 
     pub fn address(&self) -> SocketAddr {
         self.ingress.addresses()[0].1
+    }
+
+    /// Of the listener with this name.
+    pub fn address_of(&self, listener: &str) -> SocketAddr {
+        let all = self.ingress.addresses();
+        all.iter()
+            .find(|(name, _)| name == listener)
+            .expect("a listener")
+            .1
     }
 
     pub fn backend(&self, index: usize) -> &Backend {

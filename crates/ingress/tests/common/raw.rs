@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
@@ -15,8 +15,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use super::PATIENCE;
 
 /// One side of a connection.
-pub struct Raw {
-    pub stream: TcpStream,
+pub struct Raw<S = TcpStream> {
+    pub stream: S,
     buffer: Vec<u8>,
 }
 
@@ -118,10 +118,7 @@ pub fn handshake(user: &str, more: &str) -> String {
 impl Raw {
     pub fn new(stream: TcpStream) -> Self {
         stream.set_nodelay(true).expect("a live socket");
-        Self {
-            stream,
-            buffer: Vec::new(),
-        }
+        Self::over(stream)
     }
 
     pub async fn connect(address: SocketAddr) -> Self {
@@ -134,6 +131,15 @@ impl Raw {
         raw.send(handshake(user, more)).await;
         let answer = raw.answer(true).await;
         (raw, answer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
+    pub fn over(stream: S) -> Self {
+        Self {
+            stream,
+            buffer: Vec::new(),
+        }
     }
 
     pub async fn send(&mut self, bytes: impl AsRef<[u8]>) {

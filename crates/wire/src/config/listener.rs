@@ -11,7 +11,10 @@ use serde::{
     de::{self, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
-use super::ProxyVersion;
+use super::{
+    ProxyVersion,
+    tls::{ListenerCertificate, one_or_more},
+};
 use crate::PoolName;
 
 /// `[[listener]]`
@@ -42,6 +45,13 @@ pub struct Listener {
     /// Networks whose header is believed; connections from elsewhere are refused. Only together with `proxy_protocol`.
     #[serde(default)]
     pub trusted: Vec<IpNet>,
+    /// The certificates of a listener that speaks TLS, the default one first; in the clear where empty.
+    #[serde(
+        default,
+        deserialize_with = "one_or_more",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub tls: Vec<ListenerCertificate>,
 }
 
 impl Listener {
@@ -79,6 +89,18 @@ pub enum KeySelector {
     /// The client's address, shortened to so many leading bits: IPv4 up to 32, IPv6 up to 128 (`32` on an
     /// IPv6 client keeps its first 32 + 32 bits, a /64, so that one number serves both).
     SourceAddress(u8),
+    /// Part of the client's certificate, which the handshake has verified.
+    ClientCertificate(CertificateField),
+}
+
+/// A part of a client's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CertificateField {
+    /// The common name of its subject.
+    CommonName,
+    /// Its whole subject, as in `CN=ann,O=Example`.
+    Subject,
 }
 
 /// A cookie that carries the key.

@@ -11,6 +11,7 @@ mod log;
 mod metric;
 mod pool;
 mod proxy;
+mod tls;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -18,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use duration::Duration;
 pub use error::{ConfigError, ConfigWarning};
-pub use listener::{Cookie, KeySelector, Listener, Protocol, SameSite};
+pub use listener::{CertificateField, Cookie, KeySelector, Listener, Protocol, SameSite};
 pub use log::{AccessLog, Traces};
 pub use metric::{LabelMatcher, MetricMapping, MetricSelector};
 pub use pool::{
@@ -26,6 +27,7 @@ pub use pool::{
     Trigger, UpstreamProtocol,
 };
 pub use proxy::ProxyVersion;
+pub use tls::{ClientAuth, ListenerCertificate};
 
 /// Everything that `foreshift run` needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{
-    super::{Config, KeySelector, Listener},
+    super::{ClientAuth, Config, KeySelector, Listener},
     finding::{Findings, Table},
 };
 
@@ -41,6 +41,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
             affinity(selector, &mut table.of(&format!("affinity[{m}]")));
         }
         proxy_protocol(listener, &mut table);
+        tls(listener, &mut table);
     }
 }
 
@@ -76,6 +77,43 @@ fn proxy_protocol(listener: &Listener, table: &mut Table<'_>) {
     }
 }
 
+fn tls(listener: &Listener, table: &mut Table<'_>) {
+    let certificates = &listener.tls;
+    for (m, one) in certificates.iter().enumerate() {
+        let mut table = table.of(&match certificates.len() {
+            1 => "tls".to_owned(),
+            _ => format!("tls[{m}]"),
+        });
+        for (key, path) in [("certificate", &one.certificate), ("key", &one.key)] {
+            if path.as_os_str().is_empty() {
+                table.add(key, "is empty; name a PEM file");
+            }
+        }
+        if one.client_ca.is_none() && one.client_auth == ClientAuth::Optional {
+            table.add(
+                "client_auth",
+                "has no meaning without client_ca; set both or neither",
+            );
+        }
+        let first = &certificates[0];
+        if (&one.client_ca, one.client_auth) != (&first.client_ca, first.client_auth) {
+            let why = "differs from that of tls[0], but a client could ask for one name and send requests for another";
+            table.add(
+                "client_ca",
+                format!("{why}; make client_ca and client_auth the same, or use another listener"),
+            );
+        }
+    }
+    let asks = certificates.iter().any(|c| c.client_ca.is_some());
+    let by_certificate = |s: &KeySelector| matches!(s, KeySelector::ClientCertificate(_));
+    if !asks && let Some(m) = listener.affinity.iter().position(by_certificate) {
+        let why = "no client shows a certificate here, so it would never be present";
+        table
+            .of(&format!("affinity[{m}]"))
+            .add("client_certificate", format!("{why}; set tls.client_ca"));
+    }
+}
+
 /// Port 0 is a free one each time, so it never collides.
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let everywhere = a.ip().is_unspecified() || b.ip().is_unspecified();
@@ -95,7 +133,7 @@ fn affinity(selector: &KeySelector, table: &mut Table<'_>) {
         KeySelector::Query(name) => table.not_empty("query", name),
         KeySelector::BearerClaim(name) => table.not_empty("bearer_claim", name),
         KeySelector::SourceAddress(bits) => table.range("source_address", *bits, 1..=128),
-        KeySelector::PathSegment(_) => {}
+        KeySelector::PathSegment(_) | KeySelector::ClientCertificate(_) => {}
     }
 }
 

@@ -44,6 +44,7 @@ fn listener(listener: &Listener, table: &mut Table<'_>) {
         if let KeySelector::Cookie(cookie) = selector
             && cookie.issue
             && cookie.same_site == SameSite::None
+            && listener.tls.is_empty()
         {
             let key = format!("affinity[{n}].cookie");
             table.add(
