@@ -30,6 +30,7 @@ mod spans;
 mod sse;
 mod stream;
 mod table;
+mod tcp;
 mod tls;
 mod worker;
 mod ws;

@@ -47,6 +47,22 @@ impl Stream {
         }
     }
 
+    /// The socket below, for its options.
+    pub(crate) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(stream) => stream.socket(),
+        }
+    }
+
+    /// The socket, where it carries just what is read and written.
+    pub(crate) fn plain(&self) -> Option<&TcpStream> {
+        match self {
+            Self::Plain(socket) => Some(socket),
+            Self::Tls(_) => None,
+        }
+    }
+
     /// Ready once a read is worth trying; it may still find nothing. Sends what [`Self::try_write`] could not hand to the
     /// socket.
     pub(crate) fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -129,10 +145,14 @@ impl Stream {
 
 impl AsyncRead for Stream {
     fn poll_read(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Self::Plain(socket) = &mut *self {
+            // It knows that a read which did not fill the buffer has emptied the socket, and saves the next one.
+            return Pin::new(socket).poll_read(cx, buffer);
+        }
         loop {
             ready!(self.poll_read_ready(cx))?;
             match self.try_read(buffer.initialize_unfilled()) {

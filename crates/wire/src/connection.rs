@@ -17,6 +17,8 @@ pub enum ConnectionKind {
     Websocket,
     /// A stream of server-sent events.
     EventStream,
+    /// TCP that is relayed without a look at it; it stays with its node.
+    Tcp,
 }
 
 /// One open client connection (for HTTP/2, one stream).

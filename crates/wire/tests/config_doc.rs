@@ -44,6 +44,7 @@ fn all_keys() -> Config {
     });
     config.listener[0].request_id = Some("X-Request-Id".into());
     config.listener[0].proxy_protocol = Some(ProxyVersion::V1);
+    config.listener[0].max_connection_age = Some(Duration::from_secs(600));
     config.listener[0].trusted = vec!["10.0.0.0/8".parse().unwrap()];
     let Pool {
         name,

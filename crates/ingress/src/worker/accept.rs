@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use foreshift_wire::Protocol;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Notify,
@@ -18,6 +19,8 @@ use crate::{
     http1::{self, Reject},
     io::Deadline,
     live::Live,
+    stream::Stream,
+    tcp,
     tls::{self, ListenerTls},
 };
 
@@ -134,7 +137,7 @@ fn admit(
     place: Option<Place>,
 ) {
     let Some(mut place) = place.and_then(|place| place.of(peer.ip())) else {
-        if listener.tls.is_none() {
+        if listener.tls.is_none() && listener.config.protocol == Protocol::Http {
             // Best effort: the socket's buffer is empty, so this fits or the client is gone.
             let _ = stream.try_write(&Reject::FULL.response(false, true));
         }
@@ -146,9 +149,22 @@ fn admit(
     }
     let (worker, listener) = (worker.clone(), listener.clone());
     match listener.tls.clone() {
-        None => tokio::task::spawn_local(http1::serve(worker, listener, stream.into(), peer, place)),
-        Some(tls) => tokio::task::spawn_local(serve_tls(worker, listener, tls, stream, peer, place)),
-    };
+        None => serve(worker, listener, stream.into(), peer, place),
+        Some(tls) => drop(tokio::task::spawn_local(serve_tls(
+            worker, listener, tls, stream, peer, place,
+        ))),
+    }
+}
+
+fn serve(worker: Rc<Worker>, listener: Rc<Listener>, stream: Stream, peer: SocketAddr, place: Place) {
+    match listener.config.protocol {
+        Protocol::Http => {
+            tokio::task::spawn_local(http1::serve(worker, listener, stream, peer, place));
+        }
+        Protocol::Tcp => {
+            tokio::task::spawn_local(tcp::serve(worker, listener, stream, peer, place));
+        }
+    }
 }
 
 async fn serve_tls(
@@ -163,9 +179,7 @@ async fn serve_tls(
     deadline.after(worker.limits().header_timeout.get());
     match tls::accept(socket, tls.settings(), &mut deadline).await {
         // Another task, so that none keeps the memory that the handshake needs.
-        Ok(stream) => drop(tokio::task::spawn_local(http1::serve(
-            worker, listener, stream, peer, place,
-        ))),
+        Ok(stream) => serve(worker, listener, stream, peer, place),
         Err(error) => {
             tls.failed();
             tracing::debug!(%peer, listener = listener.config.name, %error, "no TLS handshake");

@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, time::Instant};
 
-use foreshift_wire::{ConnectionFilter, ConnectionInfo, NodeId, SessionId};
+use foreshift_wire::{ConnectionFilter, ConnectionInfo, ConnectionKind, NodeId, SessionId};
 use tokio::sync::mpsc;
 
 use super::{Worker, accept};
@@ -102,7 +102,7 @@ fn begin(worker: &Worker, pool: usize, session: SessionId, from: &NodeId) {
 
 fn close_all(worker: &Worker) {
     for connection in worker.connections.all() {
-        if connection.is_stream() {
+        if connection.is_stream() || connection.kind.get() == ConnectionKind::Tcp {
             connection.command(StreamCommand::Close {
                 code: 1001,
                 reason: "server going away",

@@ -150,6 +150,8 @@ pub(crate) struct Worker {
     pub(crate) large_buffers: Buffers,
     /// Where streams read into before they pass it on in the same poll.
     pub(crate) scratch: RefCell<Vec<u8>>,
+    /// What bulk transfers are spliced through.
+    pub(crate) pipes: crate::tcp::Pipes,
     pub(crate) access: Live<Option<AccessLog>>,
     /// By name.
     listeners: RefCell<HashMap<String, Rc<accept::Door>>>,
@@ -207,6 +209,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             buffers: Buffers::new(BUFFER),
             large_buffers: Buffers::new(LARGE_BUFFER),
             scratch: RefCell::new(vec![0; LARGE_BUFFER]),
+            pipes: Default::default(),
             access: Live::new(access),
             listeners: RefCell::default(),
             spans,

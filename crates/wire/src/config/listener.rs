@@ -12,7 +12,7 @@ use serde::{
 };
 
 use super::{
-    ProxyVersion,
+    Duration, ProxyVersion,
     tls::{ListenerCertificate, one_or_more},
 };
 use crate::PoolName;
@@ -52,6 +52,10 @@ pub struct Listener {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub tls: Vec<ListenerCertificate>,
+    /// TCP only: after so long, give or take a tenth, a connection is closed once it is quiet, so that the client's next one goes
+    /// to the node of then.
+    #[serde(default)]
+    pub max_connection_age: Option<Duration>,
 }
 
 impl Listener {
@@ -69,6 +73,8 @@ pub enum Protocol {
     /// HTTP/1.1 and HTTP/2 in the clear, WebSocket, gRPC, server-sent events.
     #[default]
     Http,
+    /// Anything over TCP.
+    Tcp,
 }
 
 /// One way to find a client's affinity key in a request.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{
-    super::{ClientAuth, Config, KeySelector, Listener},
+    super::{ClientAuth, Config, KeySelector, Listener, Protocol},
     finding::{Findings, Table},
 };
 
@@ -42,6 +42,10 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         }
         proxy_protocol(listener, &mut table);
         tls(listener, &mut table);
+        match listener.protocol {
+            Protocol::Http => http(listener, &mut table),
+            Protocol::Tcp => tcp(listener, &mut table),
+        }
     }
 }
 
@@ -60,6 +64,45 @@ fn address(config: &Config, n: usize, listener: &Listener, table: &mut Table<'_>
             "address",
             format!("the API listens on {address} too; use another port"),
         );
+    }
+}
+
+/// What only TCP listeners have.
+fn http(listener: &Listener, table: &mut Table<'_>) {
+    if listener.max_connection_age.is_some() {
+        table.add(
+            "max_connection_age",
+            "it is for protocol = \"tcp\"; HTTP connections are moved between two requests, so leave it out",
+        );
+    }
+}
+
+/// What only HTTP listeners have.
+fn tcp(listener: &Listener, table: &mut Table<'_>) {
+    for (m, selector) in listener.affinity.iter().enumerate() {
+        if !matches!(
+            selector,
+            KeySelector::SourceAddress(_) | KeySelector::ClientCertificate(_)
+        ) {
+            table.add(
+                &format!("affinity[{m}]"),
+                "protocol = \"tcp\" has no requests to find it in; use { source_address = 32 }, or protocol = \"http\"",
+            );
+        }
+    }
+    for (key, set) in [
+        ("forwarded", listener.forwarded),
+        ("request_id", listener.request_id.is_some()),
+    ] {
+        if set {
+            table.add(
+                key,
+                "protocol = \"tcp\" has no headers; leave it out, or use protocol = \"http\"",
+            );
+        }
+    }
+    if let Some(age) = listener.max_connection_age {
+        table.not_zero("max_connection_age", age);
     }
 }
 

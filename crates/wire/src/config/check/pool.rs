@@ -1,7 +1,9 @@
 //! Rules for `[[pool]]` and what is in it.
 
 use super::{
-    super::{Config, Duration, HealthCheck, NodeConfig, Pool, PoolForecast},
+    super::{
+        Config, Duration, Failover, HealthCheck, NodeConfig, Pool, PoolForecast, Protocol, UpstreamProtocol,
+    },
     finding::{Findings, Table},
 };
 use crate::Capacity;
@@ -25,6 +27,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         thresholds(pool, &mut table);
         times(config, pool, &mut table);
         hooks(pool, &mut table);
+        protocols(config, pool, &mut table);
         model(&pool.forecast, &mut table.of("forecast"));
         if let Some(health) = &pool.health {
             self::health(health, &mut table.of("health"));
@@ -100,6 +103,43 @@ fn hooks(pool: &Pool, table: &mut Table<'_>) {
         if let Some(path) = path {
             table.path(key, path);
         }
+    }
+}
+
+/// What a pool needs HTTP for, where TCP listeners use it.
+fn protocols(config: &Config, pool: &Pool, table: &mut Table<'_>) {
+    let users = || config.listener.iter().filter(|l| l.pool == pool.name);
+    let Some(tcp) = users().find(|l| l.protocol == Protocol::Tcp) else {
+        return;
+    };
+    let name = &tcp.name;
+    for (key, set) in [
+        ("handoff_path", pool.handoff_path.is_some()),
+        ("resume_path", pool.resume_path.is_some()),
+    ] {
+        if set {
+            table.add(
+                key,
+                format!("listener {name:?} is protocol = \"tcp\", whose nodes are not asked over HTTP; leave it out, or give that listener a pool of its own"),
+            );
+        }
+    }
+    if users().any(|l| l.protocol == Protocol::Http) {
+        return;
+    }
+    if pool.upstream_protocol != UpstreamProtocol::Auto {
+        table.add(
+            "upstream_protocol",
+            format!(
+                "listener {name:?} is protocol = \"tcp\", which passes on whatever is spoken; leave it out"
+            ),
+        );
+    }
+    if pool.failover == Failover::Resume {
+        table.add(
+            "failover",
+            format!("listener {name:?} is protocol = \"tcp\" without boundaries between messages, so no other node can go on; leave it out"),
+        );
     }
 }
 

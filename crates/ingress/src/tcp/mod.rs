@@ -1,0 +1,134 @@
+//! TCP listeners: what is said is the client's and the node's own.
+//!
+//! Opaque connections are relayed without a look at them and stay with their node; `max_connection_age` ends them so
+//! that the client's next one goes to the node of now. Who a client is can only be told by where it comes
+//! from, or by its certificate.
+
+mod half;
+mod opaque;
+mod pipe;
+
+use std::{
+    net::SocketAddr,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use foreshift_wire::{ConnectionKind, SessionId};
+
+use crate::{
+    access::Entry,
+    connections::{Connection, Delta, micros_since},
+    key::{RequestParts, Source, select},
+    stream::Stream,
+    worker::{Listener, Place, Worker},
+};
+
+pub(crate) use self::pipe::Pipes;
+
+/// How many nodes are tried where connections are refused.
+const NODES_TRIED: usize = 3;
+/// When the kernel asks whether an idle peer is still there, and how often it does before it gives up.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
+const KEEPALIVES: u32 = 4;
+
+/// There is no request, so only where it comes from and its certificate tell clients apart.
+struct NoParts;
+
+impl RequestParts for NoParts {
+    fn target(&self) -> &str {
+        ""
+    }
+    fn header(&self, _name: &str) -> Option<&[u8]> {
+        None
+    }
+    fn any_header(&self, _name: &str, _found: &mut dyn FnMut(&[u8]) -> bool) {}
+}
+
+/// Serves a client until one side ends it.
+pub(crate) async fn serve(
+    worker: Rc<Worker>,
+    listener: Rc<Listener>,
+    client: Stream,
+    peer: SocketAddr,
+    place: Place,
+) {
+    let started = Instant::now();
+    let id = worker.next_id();
+    let connection = worker
+        .connections
+        .add(id, peer, listener.pool, ConnectionKind::Tcp);
+    connection.local.set(place.local());
+    let source = Source {
+        address: peer.ip(),
+        identity: client.identity().map(|identity| &**identity),
+    };
+    let key = select(&listener.config.affinity, &NoParts, source).key;
+    let session = worker.pools[listener.pool].keyed.session(&key);
+    worker.connections.assign(&connection, session, &key);
+    if let Some(node) = reach(&worker, &connection, session).await {
+        keep_alive(&client);
+        keep_alive(&node);
+        count(&worker, &connection, 1, 0);
+        let age = listener.config.max_connection_age;
+        opaque::relay(&worker, &connection, client, node, age.map(|age| age.get())).await;
+    }
+    record(&worker, &connection, started);
+    worker.ended(&connection);
+}
+
+/// Connects to the node of the client's session, or to another one where that cannot be reached.
+async fn reach(worker: &Rc<Worker>, connection: &Rc<Connection>, session: SessionId) -> Option<Stream> {
+    let pool = &worker.pools[connection.pool];
+    let mut node = worker.route(pool, session, true).await?;
+    for _ in 0..NODES_TRIED {
+        worker.serve_by(connection, &node);
+        if let Ok(stream) = worker.connect(pool, &node, connection).await {
+            return Some(stream);
+        }
+        node = pool.table.another(session, &node.id, Instant::now())?;
+    }
+    None
+}
+
+/// Has the kernel look after a peer that says nothing: nobody else notices that it is gone.
+fn keep_alive(stream: &Stream) {
+    let every = socket2::TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVES);
+    let _ = socket2::SockRef::from(stream.socket()).set_tcp_keepalive(&every);
+}
+
+/// Counts what passed, for the node, the bucket and the key.
+fn count(worker: &Worker, connection: &Rc<Connection>, requests: u32, bytes: u64) {
+    if let Some(node) = &*connection.node.borrow() {
+        node.pass(requests.into(), bytes);
+    }
+    let delta = Delta {
+        requests,
+        bytes,
+        busy_us: 0,
+    };
+    worker.connections.count(connection, delta);
+}
+
+fn record(worker: &Worker, connection: &Connection, started: Instant) {
+    if !worker.may_record() {
+        return;
+    }
+    let node = connection.node.borrow();
+    worker.record(&Entry {
+        at_ms: crate::clock::unix_ms(),
+        client: connection.peer.ip(),
+        pool: &worker.pools[connection.pool].name,
+        request: "TCP",
+        status: 0,
+        bytes: connection.bytes.get(),
+        took_us: micros_since(started, Instant::now()),
+        node: node.as_ref().map(|node| &node.id),
+        session: connection.session.get(),
+        mark: None,
+    });
+}
