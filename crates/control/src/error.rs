@@ -33,6 +33,9 @@ pub enum Error {
         /// What does not fit.
         source: foreshift_forecast::Error,
     },
+    /// A pool does not take its new settings over.
+    #[error("{0}")]
+    Pool(String),
     /// A pool's model cannot be used.
     #[error("{source}")]
     Model {
@@ -49,7 +52,7 @@ impl Error {
         match self {
             Self::Listen { .. } | Self::NotLoopback { .. } => Some("api.address".into()),
             Self::Model { index, .. } => Some(format!("pool[{index}].forecast.model_path")),
-            Self::Meta(_) | Self::Forecast { .. } => None,
+            Self::Meta(_) | Self::Forecast { .. } | Self::Pool(_) => None,
         }
     }
 }

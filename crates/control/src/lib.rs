@@ -14,6 +14,8 @@ mod health;
 mod learned;
 mod metrics;
 mod pool;
+mod pools;
+mod reload;
 mod start;
 mod stop;
 
@@ -21,4 +23,5 @@ pub use bus::Events;
 pub use data_plane::DataPlane;
 pub use error::Error;
 pub use learned::{ModelError, check_models};
-pub use start::{Handle, start};
+pub use reload::{Prepared, ReloadRequest};
+pub use start::{Ended, Handle, Options, start, start_with};

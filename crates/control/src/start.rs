@@ -1,10 +1,10 @@
 //! Starts everything and holds it together.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use foreshift_meta::{Meta, routes};
 use foreshift_placement::Secret;
-use foreshift_wire::{Config, IngressEvent, PoolName};
+use foreshift_wire::{Config, IngressEvent};
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
@@ -16,8 +16,9 @@ use crate::{
     api::{self, App},
     bus::Bus,
     data_plane::SharedPlane,
-    learned::Learned,
-    pool::{self, PoolHandle, Reports},
+    pool::{self, NewSettings, Reports},
+    pools::Pools,
+    reload::ReloadRequest,
     stop::stopped,
 };
 
@@ -25,16 +26,61 @@ use crate::{
 #[derive(Debug)]
 pub struct Handle {
     address: SocketAddr,
+    /// The API's socket once more, so that it stays open when the API ends.
+    socket: std::net::TcpListener,
     bus: Bus,
     draining: watch::Sender<bool>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    events: JoinHandle<mpsc::UnboundedReceiver<IngressEvent>>,
+    pub(crate) ground: Ground,
+}
+
+/// What is left of a control that ended, for the next one: nobody who connects meanwhile is refused.
+#[derive(Debug)]
+pub struct Ended {
+    /// The API's socket; whoever connects to it waits.
+    pub socket: std::net::TcpListener,
+    /// What the ingress tells.
+    pub events: mpsc::UnboundedReceiver<IngressEvent>,
+}
+
+/// What a start may be given beside the configuration.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// The API's socket, where it is open already; else `api.address` is listened on.
+    pub socket: Option<std::net::TcpListener>,
+    /// Who reads the configuration again when the API is asked to; nobody where absent.
+    pub reloads: Option<mpsc::Sender<ReloadRequest>>,
+}
+
+/// What pools are started with, whenever.
+pub(crate) struct Ground {
+    meta: Meta,
+    secret: Secret,
+    plane: SharedPlane,
+    reports: Arc<Reports>,
+    stopped: watch::Receiver<bool>,
+    pub(crate) pools: Pools,
+    /// What runs, as it was configured.
+    pub(crate) config: Config,
+}
+
+impl std::fmt::Debug for Ground {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ground").finish_non_exhaustive()
+    }
 }
 
 impl Handle {
     /// Where the API listens; the port taken, where port 0 was configured.
     pub fn api_address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The API's socket once more.
+    pub fn socket(&self) -> std::io::Result<std::net::TcpListener> {
+        self.socket.try_clone()
     }
 
     /// What happens from now on.
@@ -47,20 +93,48 @@ impl Handle {
         self.draining.send_replace(true);
     }
 
-    /// Ends the API and the loops. Nothing half done is left: what was committed stays.
-    pub async fn shutdown(mut self) {
-        self.stop.send_replace(true);
-        for task in std::mem::take(&mut self.tasks) {
+    /// Ends the API and the loops. Nothing half done is left: what was committed stays. `None` where a task had ended
+    /// badly before.
+    pub async fn shutdown(self) -> Option<Ended> {
+        let Self {
+            socket,
+            stop,
+            tasks,
+            events,
+            ..
+        } = self;
+        stop.send_replace(true);
+        for task in tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of control had ended badly");
             }
         }
+        let events = events.await.ok()?;
+        Some(Ended { socket, events })
     }
-}
 
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.stop.send_replace(true);
+    /// Starts a pool's loop.
+    pub(crate) async fn start_pool(&mut self, new: NewSettings) -> Result<(), Error> {
+        let NewSettings { settings, models, .. } = new;
+        let Some(models) = models else {
+            return Err(Error::Pool(format!("pool {} has no models", settings.name)));
+        };
+        let name = settings.name.clone();
+        let ground = &self.ground;
+        let parts = pool::Parts {
+            meta: ground.meta.clone(),
+            secret: ground.secret.clone(),
+            plane: ground.plane.clone(),
+            bus: self.bus.clone(),
+            models,
+        };
+        ground.reports.add(&name).await;
+        let (pool, task) =
+            pool::start(settings, parts, ground.reports.clone(), ground.stopped.clone()).await?;
+        ground.pools.insert(name, pool);
+        self.tasks.retain(|task| !task.is_finished());
+        self.tasks.push(task);
+        Ok(())
     }
 }
 
@@ -74,50 +148,61 @@ pub async fn start<D: DataPlane>(
     data_plane: D,
     events: mpsc::UnboundedReceiver<IngressEvent>,
 ) -> Result<Handle, Error> {
-    let listener = listen(config.api.address).await?;
-    let address = listener.local_addr().unwrap_or(config.api.address);
+    start_with(config, meta, data_plane, events, Options::default()).await
+}
+
+/// As [`start`], with what may be given beside the configuration. Where it fails, whoever is given a socket loses it: keep
+/// another one of it.
+pub async fn start_with<D: DataPlane>(
+    config: &Config,
+    meta: Meta,
+    data_plane: D,
+    events: mpsc::UnboundedReceiver<IngressEvent>,
+    options: Options,
+) -> Result<Handle, Error> {
+    let socket = listen(config.api.address, options.socket)?;
+    let failed = |source| Error::Listen {
+        address: config.api.address,
+        source,
+    };
+    let listener = TcpListener::from_std(socket.try_clone().map_err(failed)?).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
     let plane: SharedPlane = Arc::new(data_plane);
     let (stop, stopped) = watch::channel(false);
     let (draining, drains) = watch::channel(false);
+    let bus = Bus::new();
+    let pools = Pools::default();
+    let ground = Ground {
+        secret: Secret::from_bytes(routes::secret(&meta, rand::random()).await?),
+        meta,
+        plane: plane.clone(),
+        reports: Arc::new(Reports::new(plane.clone())),
+        stopped: stopped.clone(),
+        pools: pools.clone(),
+        config: config.clone(),
+    };
+    let app = App {
+        pools: pools.clone(),
+        plane,
+        bus: bus.clone(),
+        draining: drains,
+        stop: stopped.clone(),
+        reloads: options.reloads,
+    };
     let mut handle = Handle {
         address,
-        bus: Bus::new(),
+        socket,
+        bus,
         draining,
         stop,
         tasks: Vec::new(),
+        events: tokio::spawn(hand_on(events, pools, stopped.clone())),
+        ground,
     };
-
-    let secret = Secret::from_bytes(routes::secret(&meta, rand::random()).await?);
-    let reports = Arc::new(Reports::new(
-        plane.clone(),
-        config.pool.iter().map(|pool| &pool.name),
-    ));
-    let mut pools = BTreeMap::new();
     for (index, settings) in config.pool.iter().enumerate() {
-        let parts = pool::Parts {
-            meta: meta.clone(),
-            secret: secret.clone(),
-            plane: plane.clone(),
-            bus: handle.bus.clone(),
-            learned: Learned::read(settings, &config.forecast)
-                .map_err(|source| Error::Model { index, source })?,
-            forecast: config.forecast.clone(),
-        };
-        let (pool, task) = pool::start(settings.clone(), parts, reports.clone(), stopped.clone()).await?;
-        pools.insert(settings.name.clone(), pool);
-        handle.tasks.push(task);
+        let new = NewSettings::read(index, settings, &config.forecast, None)?;
+        handle.start_pool(new).await?;
     }
-    let pools = Arc::new(pools);
-    handle
-        .tasks
-        .push(tokio::spawn(hand_on(events, pools.clone(), stopped.clone())));
-    let app = App {
-        pools,
-        plane,
-        bus: handle.bus.clone(),
-        draining: drains,
-        stop: stopped.clone(),
-    };
     handle
         .tasks
         .push(tokio::spawn(api::serve(listener, api::router(app), stopped)));
@@ -125,27 +210,33 @@ pub async fn start<D: DataPlane>(
     Ok(handle)
 }
 
-async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
+fn listen(address: SocketAddr, open: Option<std::net::TcpListener>) -> Result<std::net::TcpListener, Error> {
     if !address.ip().is_loopback() {
         return Err(Error::NotLoopback { address });
     }
-    TcpListener::bind(address)
-        .await
-        .map_err(|source| Error::Listen { address, source })
+    let listen = || {
+        let socket = match open {
+            Some(socket) => socket,
+            None => std::net::TcpListener::bind(address)?,
+        };
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    };
+    listen().map_err(|source| Error::Listen { address, source })
 }
 
-/// Gives each event of the ingress to its pool.
+/// Gives each event of the ingress to its pool. Gives the receiver back at its end.
 async fn hand_on(
     mut events: mpsc::UnboundedReceiver<IngressEvent>,
-    pools: Arc<BTreeMap<PoolName, PoolHandle>>,
+    pools: Pools,
     mut stop: watch::Receiver<bool>,
-) {
+) -> mpsc::UnboundedReceiver<IngressEvent> {
     loop {
         let event = tokio::select! {
             event = events.recv() => event,
             () = stopped(&mut stop) => None,
         };
-        let Some(event) = event else { return };
+        let Some(event) = event else { return events };
         let (IngressEvent::HandedOver { pool, .. }
         | IngressEvent::BucketSettled { pool, .. }
         | IngressEvent::NodeSuspect { pool, .. }

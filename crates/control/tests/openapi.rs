@@ -36,6 +36,7 @@ fn the_document_lists_every_route_and_each_of_them_is_served() {
         "POST /v1/connections/{id}/migrate",
         "POST /v1/pools/{pool}/nodes",
         "POST /v1/pools/{pool}/nodes/{id}/report",
+        "POST /v1/reload",
         "PUT /v1/pools/{pool}/affinity/{key}",
         "PUT /v1/pools/{pool}/nodes/{id}/state",
     ];

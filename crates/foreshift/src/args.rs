@@ -38,6 +38,8 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// Have a running Foreshift read its configuration again and take over what changed
+    Reload(Remote),
     /// Show the pools and their nodes
     Status(Remote),
     /// List, add, remove or drain nodes

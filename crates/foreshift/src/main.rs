@@ -11,6 +11,7 @@ mod history;
 mod output;
 mod plane;
 mod progress;
+mod serving;
 mod usage;
 
 use std::{io, process::ExitCode};

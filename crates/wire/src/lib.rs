@@ -14,6 +14,7 @@ mod moves;
 mod node;
 mod own;
 mod problem;
+mod reload;
 mod report;
 mod request;
 mod series;
@@ -34,6 +35,7 @@ pub use moves::{Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Sta
 pub use node::{Capacity, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals};
 pub use own::OwnLoad;
 pub use problem::Problem;
+pub use reload::{ChangeKind, KeyChange, Reloaded};
 pub use report::{
     BucketReport, InBandReport, IngressReport, KeyReport, LatencyBuckets, NodeReport, PoolReport,
 };

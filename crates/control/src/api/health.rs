@@ -27,7 +27,7 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str> {
     if *app.draining.borrow() {
         missing.push("shutting down".to_owned());
     }
-    for (name, pool) in app.pools.iter() {
+    for (name, pool) in app.pools.all().iter() {
         if let Some(why) = pool.not_ready().await? {
             missing.push(format!("pool {name}: {why}"));
         } else if !app.plane.serves(name.clone()).await {

@@ -16,9 +16,10 @@ mod nodes;
 mod pools;
 mod problem;
 mod prometheus;
+mod reload;
 mod serve;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -29,13 +30,13 @@ use axum::{
     routing::get,
 };
 use foreshift_wire::PoolName;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use serve::serve;
 
-use crate::{bus::Bus, data_plane::SharedPlane, pool::PoolHandle};
+use crate::{bus::Bus, data_plane::SharedPlane, pool::PoolHandle, pools::Pools, reload::ReloadRequest};
 use problem::ApiError;
 
 /// Longest request body.
@@ -44,30 +45,32 @@ const BODY_BYTES_MAX: usize = 64 * 1024;
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
-    pub(crate) pools: Arc<BTreeMap<PoolName, PoolHandle>>,
+    pub(crate) pools: Pools,
     pub(crate) plane: SharedPlane,
     pub(crate) bus: Bus,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) reloads: Option<mpsc::Sender<ReloadRequest>>,
 }
 
 impl App {
     /// The pool named so, or 404 with the names that there are.
-    fn pool(&self, name: &str) -> problem::Result<&PoolHandle> {
-        self.pools
+    fn pool(&self, name: &str) -> problem::Result<PoolHandle> {
+        let pools = self.pools.all();
+        pools
             .iter()
-            .find_map(|(known, pool)| (known.as_str() == name).then_some(pool))
+            .find_map(|(known, pool)| (known.as_str() == name).then(|| pool.clone()))
             .ok_or_else(|| {
-                let known: Vec<_> = self.pools.keys().map(PoolName::as_str).collect();
+                let known: Vec<_> = pools.keys().map(PoolName::as_str).collect();
                 ApiError::not_found(format!("no pool {name:?}; there are: {}", known.join(", ")))
             })
     }
 
     /// The pool named so, or all where none is named.
-    fn pools_of(&self, name: Option<&PoolName>) -> problem::Result<Vec<&PoolHandle>> {
+    fn pools_of(&self, name: Option<&PoolName>) -> problem::Result<Vec<PoolHandle>> {
         match name {
             Some(name) => Ok(vec![self.pool(name.as_str())?]),
-            None => Ok(self.pools.values().collect()),
+            None => Ok(self.pools.all().values().cloned().collect()),
         }
     }
 }
@@ -116,6 +119,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(moves::plan))
         .routes(routes!(forecasts::list))
         .routes(routes!(events::stream))
+        .routes(routes!(reload::reload))
         .routes(routes!(health::healthz))
         .routes(routes!(health::readyz))
         .routes(routes!(prometheus::metrics))

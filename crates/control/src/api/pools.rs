@@ -11,8 +11,9 @@ use super::{App, extract::Path, problem::Result};
     responses((status = 200, body = [PoolView]), (status = "default", body = Problem, content_type = "application/problem+json")),
 )]
 pub(super) async fn list(State(app): State<App>) -> Result<Json<Vec<PoolView>>> {
-    let mut views = Vec::with_capacity(app.pools.len());
-    for pool in app.pools.values() {
+    let pools = app.pools.all();
+    let mut views = Vec::with_capacity(pools.len());
+    for pool in pools.values() {
         views.push(pool.view().await?);
     }
     Ok(Json(views))

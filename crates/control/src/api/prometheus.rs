@@ -8,8 +8,9 @@ use crate::metrics;
 /// Everything measured, for Prometheus.
 #[utoipa::path(get, path = "/metrics", tag = "process", responses((status = 200, body = String, content_type = "text/plain; version=0.0.4")))]
 pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse> {
-    let mut pools = Vec::with_capacity(app.pools.len());
-    for pool in app.pools.values() {
+    let running = app.pools.all();
+    let mut pools = Vec::with_capacity(running.len());
+    for pool in running.values() {
         pools.push(pool.metrics().await?);
     }
     let text = metrics::render(&pools);

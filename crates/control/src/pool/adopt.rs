@@ -115,7 +115,7 @@ impl Pool {
 }
 
 /// Where it is noted which nodes came from the configuration, to tell them from those added over the API.
-fn configured_key(pool: &PoolName) -> String {
+pub(super) fn configured_key(pool: &PoolName) -> String {
     format!("{}configured", routes::keys::pool(pool))
 }
 
@@ -129,7 +129,7 @@ fn first_verdict(former: Option<NodeState>) -> Verdict {
 }
 
 /// A node of the configuration with the wish that a former run left.
-fn merged(config: &NodeConfig, former: Option<&NodeRecord>) -> NodeSpec {
+pub(super) fn merged(config: &NodeConfig, former: Option<&NodeRecord>) -> NodeSpec {
     NodeSpec {
         id: config.id.clone(),
         address: config.address.to_string(),

@@ -6,6 +6,7 @@ use foreshift_wire::{
 };
 use tokio::sync::{mpsc, oneshot};
 
+use super::configure::NewSettings;
 use crate::metrics::PoolMetrics;
 
 /// Why a pool does not do what it was asked to.
@@ -63,6 +64,9 @@ pub(super) enum Command {
         reply: oneshot::Sender<Answer<AffinityView>>,
     },
     Unpin(String, oneshot::Sender<Answer<()>>),
+    Configure(Box<NewSettings>, oneshot::Sender<Result<(), crate::Error>>),
+    /// End the pool's task.
+    End,
     Migrate {
         connection: Box<ConnectionInfo>,
         target: NodeId,
@@ -141,6 +145,17 @@ impl PoolHandle {
             reply,
         })
         .await?
+    }
+
+    /// Takes new settings over, from the next round on.
+    pub(crate) async fn configure(&self, new: NewSettings) -> Result<(), crate::Error> {
+        let answer = self.ask(|reply| Command::Configure(Box::new(new), reply)).await;
+        answer.unwrap_or_else(|refusal| Err(crate::Error::Pool(refusal.to_string())))
+    }
+
+    /// Ends the pool's loop. What it wrote stays.
+    pub(crate) async fn end(&self) {
+        let _ = self.commands.send(Command::End).await;
     }
 
     /// Hands on what the ingress told. Waits where the pool is behind.

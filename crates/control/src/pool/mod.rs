@@ -6,6 +6,7 @@
 
 mod adopt;
 mod affinity;
+mod configure;
 mod expire;
 mod handle;
 mod log;
@@ -22,6 +23,7 @@ mod sweep;
 mod units;
 mod view;
 
+pub(crate) use configure::NewSettings;
 pub(crate) use handle::{PoolHandle, Refusal};
 pub(crate) use reports::Reports;
 pub(crate) use service::start;

@@ -5,7 +5,7 @@ use foreshift_forecast::{Error, Multivariate, Predictor, PredictorOptions};
 use crate::learned::Learned;
 
 /// Makes the predictors of a pool's nodes, all alike.
-pub(super) struct Models {
+pub(crate) struct Models {
     options: PredictorOptions,
     learned: Option<Learned>,
 }

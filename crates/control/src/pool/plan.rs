@@ -29,18 +29,32 @@ pub(super) struct Planner {
 
 impl Planner {
     pub(super) fn new(pool: &foreshift_wire::Pool) -> Self {
-        let settings = PlannerSettings {
-            load_threshold: pool.load_threshold,
-            headroom: pool.headroom,
-            max_moves_per_tick: pool.max_moves_per_tick,
-            migration_interval_ms: pool.migration_interval.as_millis() as u64,
-            ..Default::default()
-        };
+        let settings = settings_of(pool);
         Self {
             settings,
             history: History::new(&settings),
             advised_ms: HashMap::new(),
         }
+    }
+
+    /// Takes new settings. True where the memory had to begin anew, since it reaches back for another time.
+    pub(super) fn configure(&mut self, pool: &foreshift_wire::Pool) -> bool {
+        let before = std::mem::replace(&mut self.settings, settings_of(pool));
+        let anew = before.migration_interval_ms != self.settings.migration_interval_ms;
+        if anew {
+            self.history = History::new(&self.settings);
+        }
+        anew
+    }
+}
+
+fn settings_of(pool: &foreshift_wire::Pool) -> PlannerSettings {
+    PlannerSettings {
+        load_threshold: pool.load_threshold,
+        headroom: pool.headroom,
+        max_moves_per_tick: pool.max_moves_per_tick,
+        migration_interval_ms: pool.migration_interval.as_millis() as u64,
+        ..Default::default()
     }
 }
 

@@ -32,15 +32,18 @@ struct Pending {
 }
 
 impl Reports {
-    pub(crate) fn new<'a>(plane: SharedPlane, pools: impl Iterator<Item = &'a PoolName>) -> Self {
-        let since = Instant::now();
-        let pending = pools
-            .map(|pool| (pool.clone(), Pending { report: None, since }))
-            .collect();
+    pub(crate) fn new(plane: SharedPlane) -> Self {
         Self {
             plane,
-            pending: Mutex::new(pending),
+            pending: Mutex::default(),
         }
+    }
+
+    /// Knows one pool more from now on.
+    pub(crate) async fn add(&self, pool: &PoolName) {
+        let since = Instant::now();
+        let pending = Pending { report: None, since };
+        self.pending.lock().await.insert(pool.clone(), pending);
     }
 
     /// What happened in `pool` since this was asked for it last; `None` where the ingress does not know it.

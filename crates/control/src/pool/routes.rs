@@ -100,17 +100,7 @@ impl Routes {
             .into_iter()
             .map(|kept| (kept.record.bucket, kept))
             .collect();
-        let changes = MapChanges {
-            set_overrides: self.overrides().map(|o| (o.session, o.node.clone())).collect(),
-            set_buckets: self
-                .buckets
-                .values()
-                .map(|b| (b.record.bucket, b.record.node.clone()))
-                .collect(),
-            ..Default::default()
-        };
-        self.map = AffinityMap::build(revision.0, self.map_nodes(), self.balance_factor)
-            .with_changes(revision.0, &changes);
+        self.build(revision.0);
         Ok(())
     }
 
@@ -131,6 +121,33 @@ impl Routes {
             })
         });
         Ok((revision, kept.collect::<Result<_, _>>()?))
+    }
+
+    pub(super) fn meta(&self) -> &Meta {
+        &self.meta
+    }
+
+    /// Fills the buckets anew where another node may have more or fewer of them than before.
+    pub(super) fn rebalance(&mut self, balance_factor: f64) {
+        if balance_factor.to_bits() == self.balance_factor.to_bits() {
+            return;
+        }
+        self.balance_factor = balance_factor;
+        self.build(self.map.version() + 1);
+    }
+
+    fn build(&mut self, version: u64) {
+        let changes = MapChanges {
+            set_overrides: self.overrides().map(|o| (o.session, o.node.clone())).collect(),
+            set_buckets: self
+                .buckets
+                .values()
+                .map(|b| (b.record.bucket, b.record.node.clone()))
+                .collect(),
+            ..Default::default()
+        };
+        self.map = AffinityMap::build(version, self.map_nodes(), self.balance_factor)
+            .with_changes(version, &changes);
     }
 
     pub(super) fn map(&self) -> &AffinityMap {

@@ -5,12 +5,13 @@ use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use foreshift_wire::IngressEvent;
 use futures_util::FutureExt;
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::{Instant, MissedTickBehavior},
 };
 
 use super::{
+    configure::NewSettings,
     handle::{Command, PoolHandle},
     reports::{Observed, Reports},
     state::{Parts, Pool},
@@ -52,10 +53,12 @@ pub(crate) async fn start(
     let (commands, commands_in) = mpsc::channel(COMMANDS);
     let (events, events_in) = mpsc::channel(EVENTS);
     let (ticks, ticks_in) = mpsc::channel(1);
-    let (name, interval) = (settings.name.clone(), settings.check_interval.get());
+    let name = settings.name.clone();
+    let (interval, interval_in) = watch::channel(settings.check_interval.get());
     let pool = Pool::open(settings, parts, checker).await?;
-    let clock = tick(name, interval, reports, ticks);
+    let clock = tick(name, interval_in, reports, ticks);
     let inbox = Inbox {
+        interval,
         commands: commands_in,
         events: events_in,
         ticks: ticks_in,
@@ -72,25 +75,35 @@ pub(crate) async fn start(
     Ok((PoolHandle { commands, events }, task))
 }
 
+/// What the checks say, where there are any.
+pub(super) type HealthIn = Option<mpsc::UnboundedReceiver<HealthChange>>;
+
 struct Inbox {
     commands: mpsc::Receiver<Command>,
     events: mpsc::Receiver<IngressEvent>,
     ticks: mpsc::Receiver<Option<Observed>>,
-    health: Option<mpsc::UnboundedReceiver<HealthChange>>,
+    health: HealthIn,
+    /// For the clock.
+    interval: watch::Sender<Duration>,
     stop: watch::Receiver<bool>,
 }
 
 /// Asks for a report every `interval`; rounds that come too late are left out, not made up for.
 async fn tick(
     pool: foreshift_wire::PoolName,
-    interval: Duration,
+    mut interval: watch::Receiver<Duration>,
     reports: Arc<Reports>,
     ticks: mpsc::Sender<Option<Observed>>,
 ) {
-    let mut timer = tokio::time::interval_at(Instant::now() + interval, interval);
-    timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut timer = timer(*interval.borrow_and_update());
     loop {
-        timer.tick().await;
+        tokio::select! {
+            _ = timer.tick() => {}
+            Ok(()) = interval.changed() => {
+                timer = self::timer(*interval.borrow_and_update());
+                continue;
+            }
+        }
         let report =
             AssertUnwindSafe(tokio::time::timeout(REPORT_TIMEOUT, reports.take(&pool))).catch_unwind();
         let observed = match report.await {
@@ -107,6 +120,37 @@ async fn tick(
         if ticks.send(observed).await.is_err() {
             return;
         }
+    }
+}
+
+fn timer(interval: Duration) -> tokio::time::Interval {
+    let mut timer = tokio::time::interval_at(Instant::now() + interval, interval);
+    timer.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    timer
+}
+
+/// Takes new settings over, and says how that went.
+async fn configure(
+    pool: &mut Pool,
+    inbox: &mut Inbox,
+    new: NewSettings,
+    reply: oneshot::Sender<Result<(), Error>>,
+) {
+    let interval = new.settings.check_interval.get();
+    guarded("reload", pool, async |pool| {
+        let answer = match pool.configure(new).await {
+            Ok(health) => {
+                inbox.health = health.unwrap_or_else(|| inbox.health.take());
+                Ok(())
+            }
+            Err(error) => Err(error),
+        };
+        drop(reply.send(answer));
+        Ok(())
+    })
+    .await;
+    if *inbox.interval.borrow() != interval {
+        inbox.interval.send_replace(interval);
     }
 }
 
@@ -129,6 +173,14 @@ async fn run(mut pool: Pool, mut inbox: Inbox) {
                 guarded("health", &mut pool, async |pool| pool.on_health(change).await).await;
             }
             Some(command) = inbox.commands.recv() => {
+                let command = match command {
+                    Command::End => return,
+                    Command::Configure(new, reply) => {
+                        configure(&mut pool, &mut inbox, *new, reply).await;
+                        continue;
+                    }
+                    other => other,
+                };
                 guarded("request", &mut pool, async |pool| {
                     pool.answer(command).await;
                     Ok(())
@@ -139,7 +191,7 @@ async fn run(mut pool: Pool, mut inbox: Inbox) {
     }
 }
 
-async fn next_health(health: &mut Option<mpsc::UnboundedReceiver<HealthChange>>) -> Option<HealthChange> {
+async fn next_health(health: &mut HealthIn) -> Option<HealthChange> {
     match health {
         Some(health) => health.recv().await,
         None => std::future::pending().await,
@@ -178,7 +230,9 @@ impl Pool {
         self.expire().await?;
         let result = self.decide().await;
         self.tell_empty();
+        let removed = self.remove_left().await;
         self.tell_tick();
+        removed?;
         result
     }
 
@@ -205,6 +259,8 @@ impl Pool {
             } => {
                 drop(reply.send(self.migrate(*connection, &target).await));
             }
+            // The loop itself sees to these.
+            Command::Configure(..) | Command::End => {}
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Everything that a pool's task owns.
 
-use std::{collections::HashMap, net::SocketAddr};
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::SocketAddr,
+};
 
 use foreshift_forecast::{Forecast, LoadScore, Predictor, PredictorOptions};
 use foreshift_meta::{Meta, routes};
@@ -24,7 +27,6 @@ use crate::{
     clock::now_ms,
     data_plane::SharedPlane,
     health::{Checker, Verdict, observed},
-    learned::Learned,
     metrics::{Counters, NodeTotals},
 };
 
@@ -47,6 +49,8 @@ pub(super) struct Pool {
     pub(super) used_ms: HashMap<SessionId, u64>,
     /// What moves of keys that had an override replaced, to give it back where they fail.
     pub(super) formers: HashMap<MoveId, Override>,
+    /// Nodes that left the configuration, and are removed once nothing is left on them.
+    pub(super) leaving: BTreeSet<NodeId>,
 }
 
 /// One node as the loop knows it, beside its record in metadata.
@@ -74,8 +78,7 @@ pub(crate) struct Parts {
     pub(crate) secret: Secret,
     pub(crate) plane: SharedPlane,
     pub(crate) bus: Bus,
-    pub(crate) learned: Option<Learned>,
-    pub(crate) forecast: ForecastConfig,
+    pub(crate) models: Models,
 }
 
 impl Pool {
@@ -86,20 +89,6 @@ impl Pool {
         checker: Option<Checker>,
     ) -> Result<Self, Error> {
         let name = settings.name.clone();
-        let models = Models::new(
-            PredictorOptions {
-                step: settings.check_interval.get(),
-                horizon: parts.forecast.prediction_horizon.get(),
-                quantiles: quantiles(settings.trigger_quantile),
-                model: parts.forecast.model,
-                ..Default::default()
-            },
-            parts.learned,
-        )
-        .map_err(|source| Error::Forecast {
-            pool: name.clone(),
-            source,
-        })?;
         let mut pool = Self {
             keyed: Keyed::new(&parts.secret, &name),
             routes: Routes::load(parts.meta.clone(), name.clone(), settings.balance_factor).await?,
@@ -107,7 +96,7 @@ impl Pool {
             planner: Planner::new(&settings),
             loads: KeyLoads::new(KeyLoadOptions::default()),
             settings,
-            models,
+            models: parts.models,
             nodes: HashMap::new(),
             checker,
             plane: parts.plane,
@@ -116,6 +105,7 @@ impl Pool {
             rng: rand::make_rng(),
             used_ms: HashMap::new(),
             formers: HashMap::new(),
+            leaving: BTreeSet::new(),
         };
         pool.adopt_nodes(&parts.meta).await?;
         pool.adopt_moves().await?;
@@ -162,6 +152,9 @@ impl Pool {
         let state = observed(spec.state, verdict);
         let reason = match (state, spec.state) {
             (NodeState::Ready, _) => None,
+            (NodeState::Draining, _) if self.leaving.contains(&spec.id) => {
+                Some("it left the configuration".into())
+            }
             (NodeState::Joining, _) => Some("waiting for its health checks".into()),
             (NodeState::Draining, _) | (NodeState::Down, NodeState::Down) => {
                 Some("as the operator asked".into())
@@ -207,6 +200,17 @@ impl Pool {
             state: record.observed,
             reason,
         });
+    }
+}
+
+/// How a pool's nodes are forecast.
+pub(super) fn predictor_options(pool: &foreshift_wire::Pool, forecast: &ForecastConfig) -> PredictorOptions {
+    PredictorOptions {
+        step: pool.check_interval.get(),
+        horizon: forecast.prediction_horizon.get(),
+        quantiles: quantiles(pool.trigger_quantile),
+        model: forecast.model.clone(),
+        ..Default::default()
     }
 }
 

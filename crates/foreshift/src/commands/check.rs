@@ -8,15 +8,15 @@ use foreshift_wire::Config;
 use crate::output::{Output, name};
 
 /// A configuration that makes sense, and the text that it was read from.
-pub(super) struct Read {
-    pub(super) config: Config,
+pub(crate) struct Read {
+    pub(crate) config: Config,
     file: String,
     text: String,
 }
 
 impl Read {
     /// Reads a configuration. The error names, for everything that is wrong, the file, the line, the key and what to do.
-    pub(super) fn from(file: &Path) -> Result<Self> {
+    pub(crate) fn from(file: &Path) -> Result<Self> {
         let shown = file.display().to_string();
         let text = std::fs::read_to_string(file)
             .with_context(|| format!("cannot read the configuration {shown}"))?;
@@ -36,12 +36,12 @@ impl Read {
     }
 
     /// Where a key is written: for what turns out to be wrong only once it is used.
-    pub(super) fn place(&self, key: &str) -> String {
+    pub(crate) fn place(&self, key: &str) -> String {
         format!("{}: line {}: {key}", self.file, Config::line_of(&self.text, key))
     }
 
     /// What is allowed but hardly meant.
-    pub(super) fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let warning = |warning: foreshift_wire::ConfigWarning| {
             format!(
                 "{}: line {}: {warning}",

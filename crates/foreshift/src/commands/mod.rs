@@ -9,11 +9,14 @@ mod events;
 pub(crate) mod forecast;
 mod moves;
 mod nodes;
+mod reload;
 mod run;
 mod status;
 mod top;
 
 use anyhow::Result;
+
+pub(crate) use check::Read;
 
 use crate::{args::Command, output::Output};
 
@@ -26,6 +29,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::LabBackend(args) => demo::backend(&args),
         Command::LabIngress(args) => demo::ingress(&args),
         Command::Check { config } => check::check(&out, &config),
+        Command::Reload(remote) => reload::reload(&out, &remote),
         Command::Status(remote) => status::status(&out, &remote),
         Command::Nodes(args) => nodes::nodes(&out, args),
         Command::Affinity(command) => affinity::affinity(&out, &command),

@@ -34,12 +34,38 @@ impl Foreshift {
     pub fn start_with_files(nodes: &[&Node], pool: &str, files_max: Option<u32>) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let file = write(folder.path(), &config(free, free, nodes, pool));
-        let mut command = match files_max {
+        write(folder.path(), &config(free, free, nodes, pool));
+        let command = match files_max {
             None => command(folder.path()),
             Some(files) => limited(&command(folder.path()), files),
         };
-        let mut process = Process::start("foreshift", command.args(["run", "-c"]).arg(file));
+        Self::run(folder, command)
+    }
+
+    /// Starts it with a configuration of the test's own, which has a listener `web`.
+    #[track_caller]
+    pub fn with_config(text: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the test");
+        write(folder.path(), text);
+        let command = command(folder.path());
+        Self::run(folder, command)
+    }
+
+    /// Another process with the same configuration.
+    #[track_caller]
+    pub fn another(&self) -> Process {
+        let mut command = command(self.folder.path());
+        Process::start("another foreshift", command.args(["run", "-c", "foreshift.toml"]))
+    }
+
+    /// Writes the configuration anew.
+    pub fn rewrite(&self, text: &str) {
+        write(self.folder.path(), text);
+    }
+
+    #[track_caller]
+    fn run(folder: TempDir, mut command: Command) -> Self {
+        let mut process = Process::start("foreshift", command.args(["run", "-c", "foreshift.toml"]));
         let mut told = |what: &str| {
             until(what, || {
                 assert!(process.has_ended().is_none(), "{}", process.printed());

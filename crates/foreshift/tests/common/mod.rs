@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod foreshift;
+pub mod load;
 pub mod peers;
 pub mod process;
 

@@ -99,8 +99,13 @@ impl Process {
 
     /// Asks it to end, as a service manager does.
     pub fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("the child is ours");
+        rustix::process::kill_process(pid, signal).expect("the child is ours");
     }
 
     /// Kills it, as a crash does.

@@ -3,6 +3,7 @@
 //! [`Config::parse`] is the only way in, so a `Config` that exists is one that makes sense: ids are unique,
 //! every listener's pool exists, every number is in its range. `docs/configuration.md` lists the keys.
 
+mod changes;
 mod check;
 mod duration;
 mod error;
