@@ -100,7 +100,8 @@ pub(crate) async fn take_over<R: Resume>(
     stream: &R,
 ) -> Option<(NodeId, Stream, R::Resumed)> {
     let pool = &worker.pools[connection.pool];
-    if still_listens(dead, pool.config().connect_timeout.get()).await {
+    // What health checks found counts more than a kernel that still takes connections for a process that hangs.
+    if !pool.table.is_down(&dead.id) && still_listens(dead, pool.config().connect_timeout.get()).await {
         return None;
     }
     worker.suspect(pool, dead, "connections broke and new ones are refused");
@@ -125,6 +126,19 @@ pub(crate) async fn take_over<R: Resume>(
         }
     }
     None
+}
+
+/// Whether a stream should leave the node that serves it, of which the routes say that it is down: not where there is
+/// no other, since what is open may still work.
+pub(crate) fn should_leave(worker: &Worker, connection: &Connection, down: &NodeId) -> bool {
+    let is_there = connection
+        .node
+        .borrow()
+        .as_ref()
+        .is_some_and(|node| node.id == *down);
+    let table = &worker.pools[connection.pool].table;
+    let another = |session| table.another(session, down, Instant::now()).is_some();
+    is_there && table.is_down(down) && connection.session.get().is_some_and(another)
 }
 
 /// Whether a node that dropped a connection takes new ones.

@@ -5,6 +5,7 @@
 //! where: that is `placement`, asked by `control`, and heard of through `meta`.
 
 mod access;
+mod alive;
 mod clock;
 mod connections;
 mod elsewhere;

@@ -8,7 +8,7 @@ use std::{
 
 use foreshift_wire::Config;
 
-use crate::{error::Error, marking::Marking, tls::Certificates, worker};
+use crate::{alive, error::Error, marking::Marking, tls::Certificates, worker};
 
 /// A listener's sockets, one for each worker.
 #[derive(Debug)]
@@ -72,6 +72,8 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     if shared {
         socket.set_reuse_port(true)?;
     }
+    // What is accepted inherits it: a client that vanished would else be kept for ever.
+    socket.set_tcp_keepalive(&alive::clients())?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(4096)?;

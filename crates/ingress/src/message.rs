@@ -104,6 +104,8 @@ pub(crate) enum StreamCommand {
     Switch,
     /// The old node serves on.
     Stay,
+    /// The routes say that a node is down: where it serves the stream, go on with another one.
+    NodeDown(NodeId),
     /// Say goodbye and end.
     Close { code: u16, reason: &'static str },
     /// The answer of a task that the stream itself started; with the number of its attempt, since it can be late.

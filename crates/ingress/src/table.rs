@@ -260,6 +260,20 @@ impl Table {
         snapshot.as_ref().is_some_and(ready)
     }
 
+    /// Whether the routes say that a node is down.
+    pub(crate) fn is_down(&self, id: &NodeId) -> bool {
+        self.states()
+            .iter()
+            .any(|(known, state)| known == id && *state == NodeState::Down)
+    }
+
+    /// Every node's state, as the routes say.
+    pub(crate) fn states(&self) -> Vec<(NodeId, NodeState)> {
+        let snapshot = self.snapshot.borrow();
+        let nodes = snapshot.iter().flat_map(|s| s.map.nodes());
+        nodes.map(|node| (node.id.clone(), node.state)).collect()
+    }
+
     /// The node with an id.
     pub(crate) fn node(&self, id: &NodeId) -> Option<Rc<Node>> {
         self.nodes.borrow().iter().find(|n| n.id == *id).cloned()

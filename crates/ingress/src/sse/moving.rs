@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     connections::micros_since,
-    elsewhere::{Resume, connect_later, take_over, tell_failed_over},
+    elsewhere::{Resume, connect_later, should_leave, take_over, tell_failed_over},
     message::{Reached, StreamCommand, StreamEvent},
     node::Node,
     stream::Stream,
@@ -33,6 +33,11 @@ impl EventStream<'_> {
             StreamCommand::Open => self.open(),
             StreamCommand::Switch => return self.switch(),
             StreamCommand::Stay => return self.stay(),
+            StreamCommand::NodeDown(node) => {
+                if !self.node_dead && should_leave(self.worker, self.connection, &node) {
+                    return self.node_lost();
+                }
+            }
             StreamCommand::Close { .. } => return Err(Ended::Broken { by_node: false }),
             StreamCommand::Reached(attempt, reached) if attempt == self.attempt => {
                 return self.reached(reached);

@@ -247,7 +247,7 @@ impl<'a> EventStream<'a> {
         }
     }
 
-    fn node_lost(&mut self) -> Result<(), Ended> {
+    pub(super) fn node_lost(&mut self) -> Result<(), Ended> {
         self.node_dead = true;
         if self.moving.is_some() {
             self.tell(crate::message::StreamEvent::OldNodeLost);

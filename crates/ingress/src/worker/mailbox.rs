@@ -1,8 +1,10 @@
 //! What a worker does when the mover or the API asks.
 
-use std::{rc::Rc, time::Instant};
+use std::{collections::HashSet, rc::Rc, time::Instant};
 
-use foreshift_wire::{ConnectionFilter, ConnectionInfo, ConnectionKind, NodeId, SessionId};
+use foreshift_wire::{
+    ConnectionFilter, ConnectionInfo, ConnectionKind, Failover, NodeId, NodeState, SessionId,
+};
 use tokio::sync::mpsc;
 
 use super::{Worker, accept};
@@ -23,9 +25,13 @@ pub(super) async fn run(worker: Rc<Worker>, mut mailbox: mpsc::UnboundedReceiver
 fn handle(worker: &Rc<Worker>, message: ToWorker) {
     match message {
         ToWorker::Routes { pool, snapshot } => {
+            let before = worker.pools[pool].table.states();
             let gone = worker.pools[pool].table.install(snapshot, Instant::now());
             worker.pools[pool].http2.forget(&gone);
             worker.routed.notify_waiters();
+            if worker.pools[pool].table.states() != before {
+                leave_down_nodes(worker, pool);
+            }
         }
         ToWorker::Begin { pool, session, from } => begin(worker, pool, session, &from),
         ToWorker::Stream { connection, command } => {
@@ -70,6 +76,31 @@ fn handle(worker: &Rc<Worker>, message: ToWorker) {
         ToWorker::Serves { pool, answer } => {
             let mut pools = worker.pools.iter();
             let _ = answer.send(pools.any(|p| p.name == pool && p.table.has_ready()));
+        }
+    }
+}
+
+/// Has streams leave nodes that the routes say are down: one that hangs closes nothing, and a machine that vanished
+/// cannot. Where a node's loss closes its clients, they stay as long as their connections last.
+fn leave_down_nodes(worker: &Worker, pool: usize) {
+    if worker.pools[pool].config().failover != Failover::Resume {
+        return;
+    }
+    let states = worker.pools[pool].table.states();
+    let down: HashSet<NodeId> = states
+        .into_iter()
+        .filter_map(|(id, state)| (state == NodeState::Down).then_some(id))
+        .collect();
+    if down.is_empty() {
+        return;
+    }
+    for connection in worker.connections.all() {
+        let node = connection.node.borrow().as_ref().map(|node| node.id.clone());
+        if let Some(node) = node.filter(|node| down.contains(node))
+            && connection.pool == pool
+            && connection.is_stream()
+        {
+            connection.command(StreamCommand::NodeDown(node));
         }
     }
 }

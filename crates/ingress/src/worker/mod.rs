@@ -34,6 +34,7 @@ use tokio::{
 pub(crate) use self::{accept::Place, mailbox::LISTED};
 use crate::{
     access::{AccessLog, Entry},
+    alive,
     connections::{Connection, Connections},
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
     live::{Grown, Live},
@@ -395,5 +396,6 @@ pub(crate) async fn connect(address: SocketAddr, timeout: Duration) -> io::Resul
             )
         })??;
     stream.set_nodelay(true)?;
+    alive::watch_node(&stream)?;
     Ok(stream.into())
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     connections::micros_since,
-    elsewhere::{Resume, connect_later},
+    elsewhere::{Resume, connect_later, should_leave},
     io::Deadline,
     message::{Reached, StreamCommand, StreamEvent},
     node::Node,
@@ -106,6 +106,11 @@ impl Pair {
             StreamCommand::Open => self.open(),
             StreamCommand::Switch => return self.switch(),
             StreamCommand::Stay => return self.stay(),
+            StreamCommand::NodeDown(node) => {
+                if !self.node_dead && should_leave(&self.worker, &self.connection, &node) {
+                    return self.node_lost();
+                }
+            }
             StreamCommand::Close { code, reason } => return Err(End::Close { code, reason }),
             StreamCommand::Reached(attempt, reached) if attempt == self.attempt => {
                 return self.reached(reached);
