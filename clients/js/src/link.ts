@@ -14,7 +14,7 @@ export interface Opener {
   readonly options: ForeshiftSocketOptions;
 }
 
-/** What a link tells. After `lost` it tells nothing more. */
+/** What a link tells. */
 export interface Listener {
   opened(): void;
   received(data: Data): void;
@@ -37,17 +37,12 @@ export function openLink(
   const link: WebSocketLike = Reflect.construct(webSocket, arguments_);
   link.binaryType = binaryType;
   let failed = false;
-  let isLost = false;
   link.addEventListener('open', () => listener.opened());
-  link.addEventListener('message', ({ data }: { data: Data }) => {
-    if (!isLost) listener.received(data);
-  });
+  link.addEventListener('message', ({ data }: { data: Data }) => listener.received(data));
   link.addEventListener('error', () => {
     failed = true;
   });
   link.addEventListener('close', ({ code, reason, wasClean }: Closed) => {
-    if (isLost) return;
-    isLost = true;
     listener.lost({ code, reason: String(reason), wasClean, failed });
   });
   return link;

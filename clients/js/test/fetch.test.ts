@@ -131,6 +131,16 @@ test('requests wait for the delay, and come back when the time is over', () => {
   assert.equal(detours.route(origin, true, 31_000), undefined);
 });
 
+test('an answer to an old token says nothing of a new one', () => {
+  const detours = new Detours();
+  const origin = 'https://www.example';
+  detours.instruct(origin, INSTRUCTION, 0);
+  detours.route(origin, true, 1_000);
+  detours.instruct(origin, { ...INSTRUCTION, token: 'u' }, 1_001);
+  detours.accepted(origin, 't');
+  assert.equal(detours.route(origin, true, 2_001)?.token, 'u');
+});
+
 test('an instruction leads only where it may', () => {
   for (const [url, hosts, follows] of [
     ['https://www.example', [], true],

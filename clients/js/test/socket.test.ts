@@ -117,6 +117,21 @@ test('what the socket sends from a listener goes out behind what was decided bef
   assert.deepEqual(new Uint8Array(got.at(-1) as ArrayBuffer), new Uint8Array([7]));
 });
 
+test('a listener that sends has ended before the next event comes', async (context) => {
+  const { ingress, socket } = await pair(context);
+  const calls: string[] = [];
+  socket.addEventListener('migrated', () => {
+    calls.push('begins');
+    socket.send('1');
+    calls.push('ends');
+  });
+  socket.addEventListener('message', ({ data }) => calls.push(data));
+  // What the new connection says is held, and comes in one go with the end of the old one.
+  ingress.instruct();
+  while (!calls.includes('4')) await once(socket, 'message');
+  assert.deepEqual(calls, ['1', '2', '3', 'begins', 'ends', '4']);
+});
+
 test('a target that takes no connection leaves the old one in use, and the server is told', async (context) => {
   const { ingress, socket } = await pair(context);
   const stayed = once(socket, 'stayed') as Promise<[CustomEvent]>;
