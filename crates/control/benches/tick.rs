@@ -62,6 +62,7 @@ fn busy(hot: usize) -> Busy {
         connections: 1_000,
         response: LatencyBuckets((100..160).map(|index| (index, 8)).collect()),
         in_band: None,
+        resilience: Default::default(),
     };
     let bucket = |bucket| BucketReport {
         bucket,
@@ -86,6 +87,7 @@ fn busy(hot: usize) -> Busy {
         buckets: (0..=u16::MAX).map(bucket).collect(),
         keys: (0..KEYS).map(key).collect(),
         refused: 0,
+        over_retry_budget: 0,
     };
     Busy(Arc::new(IngressReport { pools: vec![pool] }))
 }

@@ -222,6 +222,9 @@ pub(crate) struct NodeAdd {
     /// Share of the keys relative to the other nodes
     #[arg(long, default_value_t = 1.0)]
     pub(crate) weight: f64,
+    /// Connections in use at most
+    #[arg(long, value_name = "N")]
+    pub(crate) maxconn: Option<u32>,
     /// Requests that it can work on at once
     #[arg(long, value_name = "N")]
     pub(crate) requests_in_flight: Option<u32>,

@@ -185,6 +185,7 @@ async fn measure() -> Result<()> {
             address: address.to_string(),
             zone: String::new(),
             weight: 1.0,
+            maxconn: None,
             capacity: Capacity::default(),
             state: NodeState::Ready,
         };
@@ -216,6 +217,7 @@ async fn measure() -> Result<()> {
                 address: old_at.to_string(),
                 zone: String::new(),
                 weight: 1.0,
+                maxconn: None,
                 capacity: Capacity::default(),
                 state: NodeState::Draining,
             },

@@ -66,6 +66,12 @@ impl Connection {
         )
     }
 
+    fn with_node(&self, tell: impl FnOnce(&Node)) {
+        if let Some(node) = &*self.node.borrow() {
+            tell(node);
+        }
+    }
+
     /// Leaves a command for the connection's task.
     pub(crate) fn command(&self, command: StreamCommand) {
         self.inbox.borrow_mut().push_back(command);
@@ -199,8 +205,12 @@ impl Connections {
         let place = (connection.pool, session.bucket());
         let mut streams = self.streams.borrow_mut();
         match (was_stream, connection.is_stream()) {
-            (false, true) => *streams.entry(place).or_default() += 1,
+            (false, true) => {
+                *streams.entry(place).or_default() += 1;
+                connection.with_node(|node| node.room.open_stream());
+            }
             (true, false) => {
+                connection.with_node(|node| node.room.close_stream());
                 if let Entry::Occupied(mut entry) = streams.entry(place) {
                     *entry.get_mut() -= 1;
                     if *entry.get() == 0 {
@@ -213,7 +223,7 @@ impl Connections {
     }
 
     /// Open streams of a session.
-    fn streams_of(&self, pool: usize, session: SessionId) -> u32 {
+    pub(crate) fn streams_of(&self, pool: usize, session: SessionId) -> u32 {
         let sessions = self.by_session.borrow();
         sessions
             .get(&(pool, session))

@@ -226,6 +226,7 @@ fn merge(mut a: Vec<PoolReport>, b: Vec<PoolReport>) -> Vec<PoolReport> {
         a.nodes.extend(nodes.into_values());
         merge_keys(a, b.keys);
         a.refused += b.refused;
+        a.over_retry_budget += b.over_retry_budget;
     }
     a
 }
@@ -237,6 +238,7 @@ fn merge_node(a: &mut NodeReport, b: NodeReport) {
     a.busy_us += b.busy_us;
     a.in_flight += b.in_flight;
     a.connections += b.connections;
+    a.resilience.add(&b.resilience);
     let mut counts: std::collections::BTreeMap<u32, u64> = a.response.0.drain(..).collect();
     for (bucket, count) in b.response.0 {
         *counts.entry(bucket).or_default() += count;

@@ -33,6 +33,7 @@ mod stream;
 mod table;
 mod tcp;
 mod tls;
+mod upstream;
 mod worker;
 mod ws;
 

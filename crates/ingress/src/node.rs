@@ -9,10 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foreshift_wire::{LatencyBuckets, NodeId, NodeReport};
+use foreshift_wire::{LatencyBuckets, NodeId, NodeReport, NodeResilience};
 use histogram::Histogram;
 
-use crate::{connections::micros_since, stream::Stream};
+use crate::{connections::micros_since, stream::Stream, upstream::Room};
 
 /// How long a node that refused a connection is avoided, where another one is ready.
 const SUSPECT_FOR: Duration = Duration::from_secs(2);
@@ -69,6 +69,17 @@ pub(crate) struct Node {
     errors: Cell<u64>,
     bytes: Cell<u64>,
     response: RefCell<Histogram>,
+    pub(crate) room: Room,
+    pub(crate) counts: Counts,
+}
+
+/// What was done about failures and limits since the last report.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) retries: Cell<u64>,
+    pub(crate) overflowed: Cell<u64>,
+    pub(crate) queue_full: Cell<u64>,
+    pub(crate) waited_in_vain: Cell<u64>,
 }
 
 impl Node {
@@ -86,6 +97,8 @@ impl Node {
             errors: Cell::new(0),
             bytes: Cell::new(0),
             response: RefCell::new(new_histogram()),
+            room: Room::default(),
+            counts: Counts::default(),
         }
     }
 
@@ -166,6 +179,12 @@ impl Node {
         let _ = self.response.borrow_mut().increment(took_us.min(1 << 35));
     }
 
+    /// A request turned out not to have been sent.
+    pub(crate) fn cancel(&self, now: Instant) {
+        self.settle_busy(now);
+        self.in_flight.set(self.in_flight.get().saturating_sub(1));
+    }
+
     /// Messages and bytes of a stream passed.
     #[inline]
     pub(crate) fn pass(&self, messages: u64, bytes: u64) {
@@ -209,6 +228,13 @@ impl Node {
             connections: self.connections.get(),
             response,
             in_band: None,
+            resilience: NodeResilience {
+                retries: self.counts.retries.take(),
+                overflowed: self.counts.overflowed.take(),
+                queue_full: self.counts.queue_full.take(),
+                waited_in_vain: self.counts.waited_in_vain.take(),
+                pending: self.room.waiting(),
+            },
         }
     }
 }

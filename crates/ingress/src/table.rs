@@ -17,13 +17,15 @@ use foreshift_wire::{NodeId, NodeState, SessionId};
 use std::collections::{HashMap, HashSet};
 use tokio::sync::oneshot;
 
-use crate::{message::Ended, node::Node};
+use crate::{message::Ended, node::Node, upstream::Limits};
 
 /// The routes of a pool, made by the mover and shared by all workers.
 pub(crate) struct Snapshot {
     pub(crate) map: AffinityMap,
     /// By the map's index.
     pub(crate) addresses: Vec<SocketAddr>,
+    /// By the map's index: what each may be asked for at once.
+    pub(crate) limits: Vec<Option<Arc<Limits>>>,
     /// Who still has to be handed over before the next request.
     pub(crate) lazy: Arc<Lazy>,
 }
@@ -117,6 +119,9 @@ impl Table {
                     .unwrap_or_else(|| Rc::new(Node::new(node.id.clone(), *address, now)))
             })
             .collect();
+        for (node, limits) in nodes.iter().zip(&snapshot.limits) {
+            node.room.set(limits.clone());
+        }
         let gone = old
             .iter()
             .filter(|o| !nodes.iter().any(|n| Rc::ptr_eq(n, o)))
@@ -236,18 +241,22 @@ impl Table {
         snapshot.map.nodes()[at].state == NodeState::Ready && !self.nodes.borrow()[at].is_suspect(now)
     }
 
-    /// A ready node other than `than`, for a session whose node died.
-    pub(crate) fn another(&self, session: SessionId, than: &NodeId, now: Instant) -> Option<Rc<Node>> {
-        self.none_of(session, std::slice::from_ref(than), now)
+    /// A ready node that was not tried yet, for a session whose node failed.
+    pub(crate) fn none_of(&self, session: SessionId, tried: &[NodeId], now: Instant) -> Option<Rc<Node>> {
+        self.one_that(session, |node| !tried.contains(&node.id), now)
     }
 
-    /// As [`Self::another`], where several were tried.
-    pub(crate) fn none_of(&self, session: SessionId, tried: &[NodeId], now: Instant) -> Option<Rc<Node>> {
+    /// The first ready node, from the session's own on, that is `wanted`.
+    pub(crate) fn one_that(
+        &self,
+        session: SessionId,
+        wanted: impl Fn(&Node) -> bool,
+        now: Instant,
+    ) -> Option<Rc<Node>> {
         let snapshot = self.snapshot.borrow();
         let snapshot = snapshot.as_ref()?;
         let nodes = self.nodes.borrow();
-        let usable =
-            |i: NodeIndex| !tried.contains(&nodes[usize::from(i.0)].id) && self.usable(snapshot, i, now);
+        let usable = |i: NodeIndex| wanted(&nodes[usize::from(i.0)]) && self.usable(snapshot, i, now);
         let mapped = snapshot.map.lookup(session).filter(|i| usable(*i));
         let index = mapped.or_else(|| snapshot.map.next(session, usable))?;
         Some(nodes[usize::from(index.0)].clone())

@@ -26,6 +26,7 @@ fn node(name: &str, weight: f64) -> NodeRecord {
             address: "127.0.0.1:9001".into(),
             zone: "z1".into(),
             weight,
+            maxconn: None,
             capacity: Capacity::default(),
             state: NodeState::Ready,
         },

@@ -101,6 +101,7 @@ fn node_signals(bencher: Bencher<'_, '_>) {
         connections: 400,
         response: latency.take(),
         in_band: None,
+        resilience: Default::default(),
     };
     let load = NodeLoad::new(Duration::from_secs(5));
     bencher.bench_local(|| load.observe(0, Duration::from_millis(500), black_box(&report)));

@@ -111,6 +111,7 @@ mod tests {
             connections: 40,
             response,
             in_band: None,
+            resilience: Default::default(),
         }
     }
 

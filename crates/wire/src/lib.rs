@@ -26,6 +26,7 @@ pub use config::{
     MetaConfig, MetaStore, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, Protocol,
     ProxyVersion, SameSite, Strategy, Traces, Trigger, UpstreamProtocol,
 };
+pub use config::{Circuit, Overflow, Retry, RetryOn};
 pub use config::{LabelMatcher, MetricMapping, MetricSelector};
 pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};
 pub use event::{Event, IngressEvent};
@@ -37,7 +38,8 @@ pub use own::OwnLoad;
 pub use problem::Problem;
 pub use reload::{ChangeKind, KeyChange, Reloaded};
 pub use report::{
-    BucketReport, InBandReport, IngressReport, KeyReport, LatencyBuckets, NodeReport, PoolReport,
+    BucketReport, InBandReport, IngressReport, KeyReport, LatencyBuckets, NodeReport, NodeResilience,
+    PoolReport,
 };
 pub use request::{
     ForecastFilter, MoveFilter, NodeForecast, NodeRequest, PlanView, PoolFilter, StateRequest,

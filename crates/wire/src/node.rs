@@ -49,6 +49,10 @@ pub struct NodeSpec {
     /// Share of the keys relative to the other nodes, above 0; default 1.
     #[serde(default = "one")]
     pub weight: f64,
+    /// Connections in use at most, over all workers of an ingress: requests under way, open WebSockets and event
+    /// streams. The pool's `circuit.connections` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maxconn: Option<u32>,
     /// What it can carry.
     #[serde(default)]
     pub capacity: Capacity,

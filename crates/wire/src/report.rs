@@ -27,6 +27,9 @@ pub struct PoolReport {
     /// Connections refused because their PROXY protocol header was missing, wrong, late, or from who is not trusted.
     #[serde(default)]
     pub refused: u64,
+    /// Requests that were not sent again because the retry budget was used up.
+    #[serde(default)]
+    pub over_retry_budget: u64,
 }
 
 /// One node as the ingress sees it.
@@ -52,6 +55,9 @@ pub struct NodeReport {
     /// What it said of itself in its answers (ORCA), where it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_band: Option<InBandReport>,
+    /// What was done about failures and limits.
+    #[serde(default)]
+    pub resilience: NodeResilience,
 }
 
 /// What a node said of itself in the answers of the interval.
@@ -81,6 +87,33 @@ impl InBandReport {
         self.reports = self.reports.saturating_add(other.reports);
         self.refused = self.refused.saturating_add(other.refused);
         self.error = self.error.take().or(other.error);
+    }
+}
+
+/// What the ingress did about a node's failures and limits.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NodeResilience {
+    /// Requests that were sent to it after another try of them had failed.
+    pub retries: u64,
+    /// Requests that went to another node because it had no room.
+    pub overflowed: u64,
+    /// Requests refused because too many waited for it already.
+    pub queue_full: u64,
+    /// Requests refused because they had waited too long.
+    pub waited_in_vain: u64,
+    /// Requests that wait for room now.
+    pub pending: u32,
+}
+
+impl NodeResilience {
+    /// Adds what another worker counted in the same interval, or the same ones in an earlier one.
+    pub fn add(&mut self, other: &Self) {
+        self.retries += other.retries;
+        self.overflowed += other.overflowed;
+        self.queue_full += other.queue_full;
+        self.waited_in_vain += other.waited_in_vain;
+        self.pending += other.pending;
     }
 }
 

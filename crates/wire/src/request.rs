@@ -94,6 +94,9 @@ pub struct NodeRequest {
     /// Share of the keys relative to the other nodes, above 0; default 1.
     #[serde(default)]
     pub weight: Option<f64>,
+    /// Connections in use at most; the pool's `circuit.connections` where absent.
+    #[serde(default)]
+    pub maxconn: Option<u32>,
     /// What it can carry.
     #[serde(default)]
     pub capacity: Capacity,
@@ -109,6 +112,7 @@ impl From<NodeRequest> for NodeSpec {
             address: request.address,
             zone: request.zone,
             weight: request.weight.unwrap_or(1.0),
+            maxconn: request.maxconn,
             capacity: request.capacity,
             state: request.state.unwrap_or(NodeState::Ready),
         }

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foreshift_wire::{
-    Capacity, Config, Duration, Failover, HealthCheck, Mode, ModelScaling, ModelSignal, Pool, PoolForecast,
-    ProxyVersion, Strategy, Traces, Trigger, UpstreamProtocol,
+    Capacity, Circuit, Config, Duration, Failover, HealthCheck, Mode, ModelScaling, ModelSignal, Pool,
+    PoolForecast, ProxyVersion, Retry, Strategy, Traces, Trigger, UpstreamProtocol,
 };
 use toml::Value;
 
@@ -23,6 +23,7 @@ const LEAST: &str = r#"
     [[pool]]
     name = "app"
     health = {}
+    circuit = {}
     [[pool.node]]
     id = "a"
     address = "127.0.0.1:9001"
@@ -53,6 +54,7 @@ fn all_keys() -> Config {
         ..
     } = config.pool.remove(0);
     let duration = Duration::from_secs(1);
+    node[0].maxconn = Some(1);
     node[0].capacity = Capacity {
         requests_in_flight: Some(1),
         connections: Some(1),
@@ -89,6 +91,16 @@ fn all_keys() -> Config {
         send_proxy_protocol: Some(ProxyVersion::V2),
         connect_timeout: duration,
         request_timeout: duration,
+        retry: Retry {
+            per_try_timeout: Some(duration),
+            ..Retry::default()
+        },
+        circuit: Some(Circuit {
+            connections: Some(1),
+            requests: Some(1),
+            retries: Some(1),
+            ..Circuit::default()
+        }),
         node,
     });
     config
@@ -158,6 +170,7 @@ fn every_documented_default_is_the_default() {
     let defaults = leaves_of(&Config::parse(LEAST).unwrap());
     let sections = [
         "ingress.traces",
+        "pool.circuit",
         "pool.health",
         "listener.affinity",
         "listener.affinity.cookie",

@@ -3,11 +3,12 @@
 //! Counters rise from 0 with each start of the process. A node's series end when it is removed.
 
 mod histogram;
+mod resilience;
 mod text;
 
 use std::collections::BTreeMap;
 
-use foreshift_wire::{NodeId, NodeReport, NodeState, PoolName};
+use foreshift_wire::{NodeId, NodeReport, NodeResilience, NodeState, PoolName};
 
 pub(crate) use histogram::Histogram;
 use text::Text;
@@ -34,6 +35,8 @@ pub(crate) struct Counters {
     pub(crate) failovers: BTreeMap<&'static str, u64>,
     /// Connections refused by their PROXY protocol header.
     pub(crate) refused: u64,
+    /// Requests that were not sent again because the retry budget was used up.
+    pub(crate) over_retry_budget: u64,
     pub(crate) tick: Histogram,
     pub(crate) pause: Histogram,
 }
@@ -68,6 +71,7 @@ pub(crate) struct NodeTotals {
     duration: Histogram,
     in_flight: u32,
     pub(crate) connections: u32,
+    resilience: NodeResilience,
 }
 
 impl NodeTotals {
@@ -79,6 +83,8 @@ impl NodeTotals {
         self.duration.add(&report.response);
         self.in_flight = report.in_flight;
         self.connections = report.connections;
+        self.resilience.pending = 0;
+        self.resilience.add(&report.resilience);
     }
 
     /// True where the last report saw nothing under way.
@@ -101,6 +107,7 @@ pub(crate) fn render(pools: &[PoolMetrics]) -> String {
         1,
     );
     traffic(&mut text, pools);
+    resilience::write(&mut text, pools);
     loads(&mut text, pools);
     forecasts(&mut text, pools);
     pool_gauges(&mut text, pools);

@@ -135,6 +135,7 @@ pub(super) fn merged(config: &NodeConfig, former: Option<&NodeRecord>) -> NodeSp
         address: config.address.to_string(),
         zone: config.zone.clone(),
         weight: config.weight,
+        maxconn: config.maxconn,
         capacity: config.capacity.clone(),
         state: former.map_or(NodeState::Ready, |former| former.spec.state),
     }

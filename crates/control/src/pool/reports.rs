@@ -80,6 +80,7 @@ fn aged(mut report: PoolReport, passed: Duration) -> PoolReport {
 /// Two reports of one pool, one after the other, as one. Gauges are the later one's.
 fn add(earlier: PoolReport, later: PoolReport) -> PoolReport {
     PoolReport {
+        over_retry_budget: earlier.over_retry_budget + later.over_retry_budget,
         pool: later.pool,
         nodes: join(
             earlier.nodes,
@@ -87,7 +88,7 @@ fn add(earlier: PoolReport, later: PoolReport) -> PoolReport {
             |n| n.node.clone(),
             add_nodes,
             |n| {
-                (n.in_flight, n.connections) = (0, 0);
+                (n.in_flight, n.connections, n.resilience.pending) = (0, 0, 0);
             },
         ),
         buckets: join(
@@ -133,6 +134,8 @@ fn add_nodes(sum: &mut NodeReport, later: &NodeReport) {
     sum.busy_us += later.busy_us;
     sum.in_flight = later.in_flight;
     sum.connections = later.connections;
+    sum.resilience.pending = 0;
+    sum.resilience.add(&later.resilience);
     let mut counts: BTreeMap<u32, u64> = sum.response.0.iter().copied().collect();
     for (index, count) in &later.response.0 {
         *counts.entry(*index).or_default() += count;
@@ -165,7 +168,7 @@ fn add_keys(sum: &mut KeyReport, later: &KeyReport) {
 
 #[cfg(test)]
 mod tests {
-    use foreshift_wire::{LatencyBuckets, NodeId};
+    use foreshift_wire::{LatencyBuckets, NodeId, NodeResilience};
 
     use super::*;
 
@@ -180,6 +183,11 @@ mod tests {
             connections,
             response: LatencyBuckets(response.to_vec()),
             in_band: None,
+            resilience: NodeResilience {
+                retries: 3,
+                pending: connections,
+                ..Default::default()
+            },
         }
     }
 
@@ -190,6 +198,7 @@ mod tests {
             buckets: Vec::new(),
             keys: Vec::new(),
             refused: 0,
+            over_retry_budget: 2,
         }
     }
 
@@ -206,6 +215,8 @@ mod tests {
             (12, 2, 20, 200, 4)
         );
         assert_eq!(a.response.0, [(1, 2), (2, 1), (4, 3)]);
+        assert_eq!((a.resilience.retries, a.resilience.pending), (6, 4));
+        assert_eq!((sum.over_retry_budget, gone.resilience.pending), (4, 0));
         assert_eq!((gone.requests, gone.connections), (1, 0));
         assert_eq!((new.requests, new.connections), (2, 6));
     }

@@ -340,6 +340,7 @@ pub(crate) fn node_report(id: &str, requests: u64, connections: u32) -> NodeRepo
         connections,
         response: foreshift_wire::LatencyBuckets(vec![(100, requests)]),
         in_band: None,
+        resilience: Default::default(),
     }
 }
 
@@ -350,5 +351,6 @@ pub(crate) fn pool_report(nodes: Vec<NodeReport>) -> PoolReport {
         buckets: Vec::new(),
         keys: Vec::new(),
         refused: 0,
+        over_retry_budget: 0,
     }
 }

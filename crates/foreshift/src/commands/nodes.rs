@@ -83,6 +83,7 @@ fn add(out: &Output, args: NodeAdd) -> Result<()> {
         address: args.address,
         zone: args.zone,
         weight: Some(args.weight),
+        maxconn: args.maxconn,
         capacity,
         state: None,
     };

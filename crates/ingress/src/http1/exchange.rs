@@ -27,6 +27,7 @@ use crate::{
     node::Node,
     sse,
     stream::Stream,
+    upstream::{Asked, Cause, Tries},
     worker::{Pool, Worker},
     ws::{self, Handshake, Handshaken},
 };
@@ -56,6 +57,8 @@ enum Forwarded {
     },
     /// Nothing has reached the client.
     Failed(Failure),
+    /// Nothing has reached the client, and the request is sent again after this wait.
+    Again(Duration),
     /// The client is gone, or has half an answer.
     Broken {
         by_node: bool,
@@ -63,15 +66,15 @@ enum Forwarded {
 }
 
 enum Failure {
-    /// The connection had been closed by the node before the request arrived.
+    /// The connection ended before any of the answer; perhaps it had been closed before the request arrived.
     Stale,
+    /// The answer did not begin in time.
+    Late,
     Reject(Reject),
 }
 
 /// Largest response head taken from a node.
 const RESPONSE_HEAD_MAX: usize = 256 * 1024;
-/// How many nodes are tried where connections are refused.
-const NODES_TRIED: usize = 3;
 
 /// All that answering one request needs.
 pub(crate) struct Exchange<'a> {
@@ -96,30 +99,41 @@ impl Exchange<'_> {
             .connections
             .assign(self.connection, session, &head.key);
         self.finish_head(session);
-        let Some(mut node) = self.worker.route(self.pool, session, head.websocket).await else {
-            return self.refuse(&head, Reject::NO_NODE).await;
-        };
-        self.connection.busy_since.set(Some(Instant::now()));
-        let mut tried = 1;
-        let outcome = loop {
-            self.worker.serve_by(self.connection, &node);
-            let started = Instant::now();
-            let stream = match self.connect(&node, started).await {
-                Ok(connected) => connected,
-                Err(_) if tried < NODES_TRIED => {
-                    let Some(other) = self.pool.table.another(session, &node.id, Instant::now()) else {
-                        break self.refuse(&head, Reject::UNREACHABLE).await;
-                    };
-                    node = other;
-                    tried += 1;
-                    continue;
-                }
-                Err(_) => break self.refuse(&head, Reject::UNREACHABLE).await,
-            };
-            break self.forward_to(&head, &node, stream, started).await;
+        let begun = Tries::begin(self.worker, self.pool, self.connection, session, head.websocket).await;
+        let outcome = match begun {
+            Ok(mut tries) => self.answer(&head, &mut tries).await,
+            Err(reject) => self.refuse(&head, reject).await,
         };
         self.worker.request_done(self.pool, self.connection, session);
         outcome
+    }
+
+    async fn answer(&mut self, head: &RequestHead, tries: &mut Tries<'_>) -> Outcome {
+        let (worker, pool, connection) = (self.worker, self.pool, self.connection);
+        loop {
+            let started = Instant::now();
+            let connect = async |node: &Rc<Node>| {
+                let kept = match pool.shares_connections() {
+                    true => node.take_idle(started),
+                    false => connection.own.take(node, started),
+                };
+                match kept {
+                    Some(stream) => Ok((stream, true)),
+                    None => Ok((worker.connect(pool, node, connection).await?, false)),
+                }
+            };
+            let connected = match tries.connect(connect).await {
+                Ok(connected) => connected,
+                Err(reject) => return self.refuse(head, reject).await,
+            };
+            let wait = match self.forward_to(head, tries, connected, started).await {
+                Step::Done(outcome) => return outcome,
+                Step::Again(wait) => wait,
+            };
+            if let Err(reject) = tries.again(wait).await {
+                return self.refuse(head, reject).await;
+            }
+        }
     }
 
     fn finish_head(&mut self, session: SessionId) {
@@ -131,33 +145,22 @@ impl Exchange<'_> {
         self.head_bytes.extend_from_slice(b"\r\n");
     }
 
-    /// A connection to the node, and whether it was used before.
-    async fn connect(&mut self, node: &Rc<Node>, now: Instant) -> io::Result<(Stream, bool)> {
-        let kept = match self.pool.shares_connections() {
-            true => node.take_idle(now),
-            false => self.connection.own.take(node, now),
-        };
-        if let Some(stream) = kept {
-            return Ok((stream, true));
-        }
-        let connected = self.worker.connect(self.pool, node, self.connection).await?;
-        Ok((connected, false))
-    }
-
+    /// One try over a connection, which was used before or not.
     async fn forward_to(
         &mut self,
         head: &RequestHead,
-        node: &Rc<Node>,
+        tries: &mut Tries<'_>,
         (mut stream, mut reused): (Stream, bool),
         started: Instant,
-    ) -> Outcome {
+    ) -> Step {
+        let node = &tries.node().clone();
+        let asked = asked(head);
         node.begin(started);
-        let repeatable = head.method != Method::Other && head.framing == Framing::Empty;
         loop {
-            let forwarded = self.forward(head, &stream, started).await;
+            let forwarded = self.forward(head, tries, &stream, started).await;
             let now = Instant::now();
             let took_us = micros_since(started, now);
-            match forwarded {
+            let (reject, cause) = match forwarded {
                 Forwarded::Answered {
                     status,
                     bytes,
@@ -173,42 +176,47 @@ impl Exchange<'_> {
                         }
                     }
                     let go_on = keep_alive && !self.worker.draining();
-                    return if go_on { Outcome::KeepAlive } else { Outcome::Close };
+                    return Step::Done(if go_on { Outcome::KeepAlive } else { Outcome::Close });
                 }
                 Forwarded::Upgraded(mut handshaken) => {
                     node.end(now, took_us, false, 0);
                     self.count(101, 0, took_us, node);
                     handshaken.stream = Some(stream);
-                    return Outcome::Upgraded(handshaken);
+                    return Step::Done(Outcome::Upgraded(handshaken));
                 }
                 Forwarded::Streams { framing, first } => {
                     node.end(now, took_us, false, 0);
-                    return self.stream_events(stream, framing, &first, took_us).await;
-                }
-                Forwarded::Failed(Failure::Stale) if reused && repeatable => {
-                    reused = false;
-                    match self.worker.connect(self.pool, node, self.connection).await {
-                        Ok(fresh) => stream = fresh,
-                        Err(_) => {
-                            node.end(now, took_us, true, 0);
-                            return self.refuse(head, Reject::UNREACHABLE).await;
-                        }
-                    }
-                }
-                Forwarded::Failed(failure) => {
-                    node.end(now, took_us, true, 0);
-                    let reject = match failure {
-                        Failure::Stale => Reject::BAD_NODE,
-                        Failure::Reject(reject) => reject,
-                    };
-                    return self.refuse(head, reject).await;
+                    tries.leave();
+                    return Step::Done(self.stream_events(stream, framing, &first, took_us).await);
                 }
                 Forwarded::Broken { by_node } => {
                     node.end(now, took_us, by_node, 0);
                     self.count(499, 0, took_us, node);
-                    return Outcome::Close;
+                    return Step::Done(Outcome::Close);
                 }
-            }
+                Forwarded::Again(wait) => {
+                    node.end(now, took_us, true, 0);
+                    return Step::Again(wait);
+                }
+                Forwarded::Failed(Failure::Stale) if reused && asked.is_safe_after(Cause::Reset) => {
+                    reused = false;
+                    match self.worker.connect(self.pool, node, self.connection).await {
+                        Ok(fresh) => {
+                            stream = fresh;
+                            continue;
+                        }
+                        Err(_) => (Reject::UNREACHABLE, Some(Cause::Reset)),
+                    }
+                }
+                Forwarded::Failed(Failure::Stale) => (Reject::BAD_NODE, Some(Cause::Reset)),
+                Forwarded::Failed(Failure::Late) => (Reject::NODE_TIMEOUT, Some(Cause::Timeout)),
+                Forwarded::Failed(Failure::Reject(reject)) => (reject, None),
+            };
+            node.end(now, took_us, true, 0);
+            return match cause.and_then(|cause| tries.next(cause, asked)) {
+                Some(wait) => Step::Again(wait),
+                None => Step::Done(self.refuse(head, reject).await),
+            };
         }
     }
 
@@ -228,14 +236,21 @@ impl Exchange<'_> {
         Outcome::Close
     }
 
-    async fn forward(&mut self, head: &RequestHead, stream: &Stream, started: Instant) -> Forwarded {
+    async fn forward(
+        &mut self,
+        head: &RequestHead,
+        tries: &mut Tries<'_>,
+        stream: &Stream,
+        started: Instant,
+    ) -> Forwarded {
         let timeout = self.pool.config().request_timeout.get();
-        self.deadline.set(started + timeout);
+        let within = tries.time(asked(head));
+        self.deadline.set(started + within);
         if write_all(stream, self.head_bytes, self.deadline).await.is_err() {
             return Forwarded::Failed(Failure::Stale);
         }
-        let asked = (head.framing == Framing::Empty).then_some(started);
-        let (asked, begun) = (Cell::new(asked), Cell::new(false));
+        let sent_whole = (head.framing == Framing::Empty).then_some(started);
+        let (asked, begun) = (Cell::new(sent_whole), Cell::new(false));
         let mut answer = Answer {
             worker: self.worker,
             pool: self.pool,
@@ -245,6 +260,8 @@ impl Exchange<'_> {
             head_bytes: self.head_bytes,
             marking: self.marking,
             deadline: self.deadline,
+            tries,
+            within,
             timeout,
             asked: &asked,
             begun: &begun,
@@ -341,8 +358,23 @@ impl Exchange<'_> {
     }
 }
 
+/// What became of one try.
+enum Step {
+    Done(Outcome),
+    Again(Duration),
+}
+
+fn asked(head: &RequestHead) -> Asked {
+    Asked {
+        idempotent: head.method != Method::Other,
+        // What comes behind a head passes and is not kept.
+        whole: head.framing == Framing::Empty,
+    }
+}
+
 /// The node's answer on its way to the client.
-struct Answer<'a> {
+struct Answer<'a, 't> {
+    tries: &'a mut Tries<'t>,
     worker: &'a Rc<Worker>,
     pool: &'a Pool,
     client: &'a Stream,
@@ -351,6 +383,9 @@ struct Answer<'a> {
     head_bytes: &'a [u8],
     marking: &'a Marking,
     deadline: &'a mut Deadline,
+    /// Time for the answer to begin.
+    within: Duration,
+    /// Time between two parts of it.
     timeout: Duration,
     /// When the whole request was sent. Until then the node need not answer, and a client that stops sending is
     /// noticed there.
@@ -359,18 +394,31 @@ struct Answer<'a> {
     begun: &'a Cell<bool>,
 }
 
-impl Answer<'_> {
+impl Answer<'_, '_> {
     async fn relay(&mut self, stream: &Stream) -> Forwarded {
         let mut input = Input::default();
         input.wake(&self.worker.buffers);
         let mut reply = Vec::with_capacity(1024);
         let forwarded = match self.read_head(stream, &mut input, &mut reply).await {
-            Ok(response) => self.relay_body(stream, response, &mut input, reply).await,
+            Ok(response) => match self.try_again(&response) {
+                Some(wait) => Forwarded::Again(wait),
+                None => self.relay_body(stream, response, &mut input, reply).await,
+            },
             Err(forwarded) => forwarded,
         };
         input.consume(input.filled().len());
         input.rest(&self.worker.buffers);
         forwarded
+    }
+
+    /// Whether the client does not get to see this answer, as the request is sent again.
+    fn try_again(&mut self, response: &ResponseHead) -> Option<Duration> {
+        if response.status < 429 {
+            return None;
+        }
+        let after = response.retry_after.map(|s| Duration::from_secs(s.into()));
+        self.tries
+            .next(Cause::Status(response.status, after), asked(self.head))
     }
 
     /// Reads to the final head; interim ones are passed on.
@@ -405,9 +453,9 @@ impl Answer<'_> {
                 Ok(0) => return Err(Forwarded::Failed(Failure::Reject(Reject::BAD_NODE))),
                 Ok(_) => nothing_yet = false,
                 Err(e) if e.kind() == io::ErrorKind::TimedOut => {
-                    let until = self.asked.get().unwrap_or_else(Instant::now) + self.timeout;
+                    let until = self.asked.get().unwrap_or_else(Instant::now) + self.within;
                     if until <= Instant::now() {
-                        return Err(Forwarded::Failed(Failure::Reject(Reject::NODE_TIMEOUT)));
+                        return Err(Forwarded::Failed(Failure::Late));
                     }
                     self.deadline.set(until);
                 }

@@ -16,4 +16,4 @@ pub(crate) use chunked::Chunked;
 pub(crate) use connection::serve;
 pub(crate) use head::{Context, Framing, Method, is_ours, line, proto, translate};
 pub(crate) use reject::Reject;
-pub(crate) use response::{ResponseHead, translate as translate_response};
+pub(crate) use response::{ResponseHead, retry_after, translate as translate_response};

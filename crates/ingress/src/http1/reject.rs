@@ -45,6 +45,11 @@ impl Reject {
     pub(crate) const BAD_NODE: Self = Self::new(502, "Bad Gateway", "the node's answer was not usable");
     pub(crate) const UNREACHABLE: Self = Self::new(502, "Bad Gateway", "no node could be reached");
     pub(crate) const NO_NODE: Self = Self::new(503, "Service Unavailable", "no node is ready");
+    pub(crate) const FULL_NODE: Self = Self::new(
+        503,
+        "Service Unavailable",
+        "the node of this session is at its limit; try again later",
+    );
     pub(crate) const FULL: Self = Self::new(
         503,
         "Service Unavailable",

@@ -20,6 +20,8 @@ pub(crate) struct ResponseHead {
     /// `Sec-WebSocket-Extensions` of a 101, as the node answered it.
     pub(crate) extensions: Option<Vec<u8>>,
     pub(crate) accept: Option<Vec<u8>>,
+    /// `Retry-After` in seconds, where the status is one that may be tried again.
+    pub(crate) retry_after: Option<u32>,
 }
 
 impl ResponseHead {
@@ -64,6 +66,7 @@ struct Findings {
     event_stream: bool,
     extensions: Option<Vec<u8>>,
     accept: Option<Vec<u8>>,
+    retry_after: Option<u32>,
 }
 
 fn rewrite(
@@ -97,7 +100,14 @@ fn rewrite(
         event_stream: found.event_stream && status == 200,
         extensions: found.extensions,
         accept: found.accept,
+        retry_after: found.retry_after,
     })
+}
+
+/// Seconds. A date (RFC 9110, 10.2.3) would need the node's clock: it counts as far away.
+pub(crate) fn retry_after(value: &[u8]) -> u32 {
+    let text = std::str::from_utf8(value).unwrap_or_default().trim();
+    text.parse().unwrap_or(u32::MAX)
 }
 
 fn write_status(out: &mut Vec<u8>, status: u16, reason: &str) {
@@ -135,6 +145,9 @@ fn copy_fields(
                 continue;
             }
             10 if is("keep-alive") => continue,
+            11 if status >= 429 && is("retry-after") => {
+                found.retry_after = Some(retry_after(header.value));
+            }
             12 if is("content-type") => {
                 let kind = header.value.split(|b| *b == b';').next().unwrap_or_default();
                 found.event_stream = kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");

@@ -1,6 +1,10 @@
 //! One translated request and its answer.
 
-use std::{error::Error as _, rc::Rc, time::Instant};
+use std::{
+    error::Error as _,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use foreshift_wire::{ConnectionKind, Cookie, SameSite, UpstreamProtocol};
@@ -12,20 +16,21 @@ use super::{
     ClientConnection,
     body::{AnswerBody, RequestBody},
     translate::{self, Told},
-    upstream::{Failure, Return, Sender, sender},
+    upstream::{Failure, Return, sender},
 };
 use crate::{
     access::{self, Entry},
     connections::{Connection, Delta, micros_since},
-    http1::Reject,
+    http1::{Reject, retry_after},
     key::{Key, Source, select},
     marking::Mark,
     node::Node,
+    upstream::{Asked, Cause, Place, Tries},
     worker::Pool,
 };
 
-/// How many nodes are tried where connections are refused.
-const NODES_TRIED: usize = 3;
+/// How often a kept connection may turn out to have ended before a request was on it.
+const UNSENT_MAX: u32 = 3;
 
 pub(super) struct Answering {
     client: Rc<ClientConnection>,
@@ -67,6 +72,7 @@ impl Answering {
             line,
             mark: None,
             back: None,
+            place: None,
         };
         match self.forward(request, &mut guard).await {
             Ok(response) => {
@@ -126,25 +132,35 @@ impl Answering {
         };
         guard.mark = translate::request(&mut parts, &told, http2).ok_or(Reject::HOST)?;
 
-        let mut node = worker.route(pool, session, false).await.ok_or(Reject::NO_NODE)?;
-        self.stream.busy_since.set(Some(Instant::now()));
-        let mut tried = 1;
-        let sender = loop {
-            worker.serve_by(&self.stream, &node);
-            match sender(&self.client, &self.stream, &node, http2).await {
-                Ok(sender) => break sender,
-                Err(_) if tried < NODES_TRIED => {
-                    node = pool
-                        .table
-                        .another(session, &node.id, Instant::now())
-                        .ok_or(Reject::UNREACHABLE)?;
-                    tried += 1;
-                }
-                Err(_) => return Err(Reject::UNREACHABLE),
-            }
+        let asked = Asked {
+            idempotent: parts.method.is_idempotent(),
+            whole: body.is_end_stream(),
         };
-        guard.begin(node);
-        let mut response = self.send(sender, guard, Request::from_parts(parts, body)).await?;
+        let whole = asked.whole.then(|| parts.clone());
+        let mut request = Request::from_parts(parts, body);
+        let mut tries = Tries::begin(worker, pool, &self.stream, session, false).await?;
+        let mut unsent = 0;
+        let mut response = loop {
+            let wait = match self.one_try(&mut tries, request, (asked, http2), guard).await? {
+                Tried::Answered(response) => break response,
+                Tried::Unsent(back) => {
+                    unsent += 1;
+                    if unsent > UNSENT_MAX {
+                        return Err(Reject::BAD_NODE);
+                    }
+                    request = back;
+                    continue;
+                }
+                Tried::Failed(cause, reject) => tries.next(cause, asked).ok_or(reject)?,
+                Tried::Again(wait) => wait,
+            };
+            guard.tried();
+            // What is not whole any more is never tried again.
+            let parts = whole.clone().ok_or(Reject::BAD_NODE)?;
+            request = Request::from_parts(parts, RequestBody::empty());
+            tries.again(wait).await?;
+        };
+        guard.place = Some(tries.into_place());
         if let Some(cookie) = issue {
             issue_cookie(&mut response, cookie, &key, self.client.secure);
         }
@@ -169,37 +185,65 @@ impl Answering {
         Ok(RequestBody::new(body, limit))
     }
 
-    async fn send(
+    async fn one_try(
         &self,
-        sender: Sender,
-        guard: &mut Guard,
+        tries: &mut Tries<'_>,
         request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, Reject> {
-        let Some(node) = guard.node.clone() else {
-            return Err(Reject::NO_NODE);
-        };
-        let timeout = self.pool().config().request_timeout.get();
+        (asked, http2): (Asked, bool),
+        guard: &mut Guard,
+    ) -> Result<Tried, Reject> {
+        let connect = async |node: &Rc<Node>| sender(&self.client, &self.stream, node, http2).await;
+        let sender = tries.connect(connect).await?;
+        let node = tries.node().clone();
+        guard.begin(node.clone());
         let sent = sender.send(&node, request);
-        let (response, back) = match tokio::time::timeout(timeout, sent).await {
-            Err(_) => return Err(Reject::NODE_TIMEOUT),
-            Ok(Err(Failure::Connect)) => return Err(Reject::UNREACHABLE),
+        let (response, back) = match tokio::time::timeout(tries.time(asked), sent).await {
+            Err(_) => return Ok(Tried::Failed(Cause::Timeout, Reject::NODE_TIMEOUT)),
+            Ok(Err(Failure::Unsent(request))) => {
+                guard.cancelled();
+                return Ok(Tried::Unsent(request));
+            }
             Ok(Err(Failure::Request(error))) => {
-                let too_large = error.source().is_some_and(|s| s.is::<LengthLimitError>());
-                return Err(if too_large {
-                    Reject::BODY_TOO_LARGE
-                } else {
-                    Reject::BAD_NODE
-                });
+                if error.source().is_some_and(|s| s.is::<LengthLimitError>()) {
+                    return Err(Reject::BODY_TOO_LARGE);
+                }
+                return Ok(Tried::Failed(cause_of(&error), Reject::BAD_NODE));
             }
             Ok(Ok(answered)) => answered,
         };
-        guard.back = back;
         let (mut parts, body) = response.into_parts();
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Reject::BAD_NODE);
         }
+        let status = parts.status.as_u16();
+        if status >= 429 {
+            let after = parts.headers.get(header::RETRY_AFTER);
+            let after = after.map(|v| Duration::from_secs(retry_after(v.as_bytes()).into()));
+            if let Some(wait) = tries.next(Cause::Status(status, after), asked) {
+                return Ok(Tried::Again(wait));
+            }
+        }
+        guard.back = back;
         translate::response(&mut parts);
-        Ok(Response::from_parts(parts, body))
+        Ok(Tried::Answered(Response::from_parts(parts, body)))
+    }
+}
+
+/// What became of one try.
+enum Tried {
+    Answered(Response<Incoming>),
+    /// The connection ended before the request was on it.
+    Unsent(Request<RequestBody>),
+    Failed(Cause, Reject),
+    /// The client does not get to see this answer.
+    Again(Duration),
+}
+
+fn cause_of(error: &hyper::Error) -> Cause {
+    let http2 = error.source().and_then(|s| s.downcast_ref::<h2::Error>());
+    match http2.and_then(h2::Error::reason) {
+        Some(h2::Reason::REFUSED_STREAM) => Cause::RefusedStream,
+        _ => Cause::Reset,
     }
 }
 
@@ -224,6 +268,10 @@ fn refusal(reject: Reject) -> Response<AnswerBody> {
     *response.status_mut() = StatusCode::from_u16(reject.status).unwrap_or(StatusCode::BAD_GATEWAY);
     let kind = HeaderValue::from_static("application/problem+json");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    if reject.status == 503 {
+        let soon = HeaderValue::from_static("1");
+        response.headers_mut().insert(header::RETRY_AFTER, soon);
+    }
     response
 }
 
@@ -240,6 +288,8 @@ pub(super) struct Guard {
     line: Option<String>,
     mark: Option<Mark>,
     back: Option<Return>,
+    /// At the node, within its limits.
+    place: Option<Place>,
 }
 
 impl Guard {
@@ -254,6 +304,21 @@ impl Guard {
         self.started = Instant::now();
         node.begin(self.started);
         self.node = Some(node);
+    }
+
+    /// A try failed, and another one follows.
+    fn tried(&mut self) {
+        let now = Instant::now();
+        if let Some(node) = self.node.take() {
+            node.end(now, micros_since(self.started, now), true, 0);
+        }
+    }
+
+    /// A try turned out to be none.
+    fn cancelled(&mut self) {
+        if let Some(node) = self.node.take() {
+            node.cancel(Instant::now());
+        }
     }
 
     pub(super) fn passed(&mut self, bytes: u64) {

@@ -14,12 +14,17 @@ use super::answer::Guard;
 use crate::http1::is_ours;
 
 /// A request's body. Trailers in our name are dropped.
-pub(super) struct RequestBody(Limited<Incoming>);
+pub(super) struct RequestBody(Option<Limited<Incoming>>);
 
 impl RequestBody {
     /// At most `limit` bytes of content.
     pub(super) fn new(incoming: Incoming, limit: usize) -> Self {
-        Self(Limited::new(incoming, limit))
+        Self(Some(Limited::new(incoming, limit)))
+    }
+
+    /// Of a request without one.
+    pub(super) fn empty() -> Self {
+        Self(None)
     }
 }
 
@@ -31,7 +36,10 @@ impl Body for RequestBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        let frame = Pin::new(&mut self.0).poll_frame(cx);
+        let Some(body) = &mut self.0 else {
+            return Poll::Ready(None);
+        };
+        let frame = Pin::new(body).poll_frame(cx);
         frame.map_ok(|frame| match frame.into_trailers() {
             Ok(mut trailers) => {
                 drop_ours(&mut trailers);
@@ -42,11 +50,13 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_end_stream()
+        self.0.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.0.size_hint()
+        self.0
+            .as_ref()
+            .map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
     }
 }
 

@@ -1,12 +1,12 @@
 //! Connections to nodes for translated requests: HTTP/2 ones shared by all streams, HTTP/1.1 ones taken in turn.
 
-use std::{cell::RefCell, net::SocketAddr, rc::Rc};
+use std::{cell::RefCell, io, net::SocketAddr, rc::Rc};
 
 use foreshift_wire::NodeId;
 use http::{Request, Response};
 use hyper::{
     body::Incoming,
-    client::conn::{http1, http2},
+    client::conn::{TrySendError, http1, http2},
 };
 use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
@@ -18,8 +18,8 @@ const IDLE_MAX: usize = 64;
 
 /// Why a request was not answered by a node.
 pub(super) enum Failure {
-    /// It was not sent: another node can be tried.
-    Connect,
+    /// It was not sent: the connection had ended.
+    Unsent(Request<RequestBody>),
     /// It may have been sent.
     Request(hyper::Error),
 }
@@ -75,12 +75,9 @@ pub(super) async fn sender(
     stream: &Connection,
     node: &Rc<Node>,
     http2: bool,
-) -> Result<Sender, Failure> {
+) -> io::Result<Sender> {
     let (worker, pool, upstreams) = (&client.worker, client.pool(), client.upstreams());
-    let connect = || async {
-        let connected = worker.connect(pool, node, stream).await;
-        connected.map_err(|_| Failure::Connect)
-    };
+    let connect = || worker.connect(pool, node, stream);
     if http2 {
         let known = upstreams.shared.borrow().get(&address(node)).cloned();
         if let Some(mut sender) = known
@@ -93,7 +90,7 @@ pub(super) async fn sender(
         let handshake = http2::Builder::new(LocalExecutor)
             .handshake(TokioIo::new(stream))
             .await;
-        let (sender, connection) = handshake.map_err(|_| Failure::Connect)?;
+        let (sender, connection) = handshake.map_err(io::Error::other)?;
         tokio::task::spawn_local(async move {
             // An error shows at the requests that it concerns.
             let _ = connection.await;
@@ -115,11 +112,18 @@ pub(super) async fn sender(
     }
     let stream = connect().await?;
     let handshake = http1::handshake(TokioIo::new(stream)).await;
-    let (sender, connection) = handshake.map_err(|_| Failure::Connect)?;
+    let (sender, connection) = handshake.map_err(io::Error::other)?;
     tokio::task::spawn_local(async move {
         let _ = connection.await;
     });
     Ok(Sender::Http1(sender))
+}
+
+fn failure(mut error: TrySendError<Request<RequestBody>>) -> Failure {
+    match error.take_message() {
+        Some(request) => Failure::Unsent(request),
+        None => Failure::Request(error.into_error()),
+    }
 }
 
 impl Sender {
@@ -131,11 +135,11 @@ impl Sender {
     ) -> Result<(Response<Incoming>, Option<Return>), Failure> {
         match self {
             Self::Http2(mut sender) => {
-                let response = sender.send_request(request).await.map_err(Failure::Request)?;
+                let response = sender.try_send_request(request).await.map_err(failure)?;
                 Ok((response, None))
             }
             Self::Http1(mut sender) => {
-                let response = sender.send_request(request).await.map_err(Failure::Request)?;
+                let response = sender.try_send_request(request).await.map_err(failure)?;
                 Ok((
                     response,
                     Some(Return {

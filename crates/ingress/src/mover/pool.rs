@@ -15,7 +15,10 @@ use foreshift_wire::{
 use std::collections::{HashMap, HashSet};
 
 use super::active::{Ending, Journey};
-use crate::table::{Lazy, Snapshot};
+use crate::{
+    table::{Lazy, Snapshot},
+    upstream::{Bounds, Limits},
+};
 
 /// How long a session that nobody uses may leave its state on the old node before that is forgotten.
 const LAZY_FOR: Duration = Duration::from_secs(600);
@@ -59,6 +62,8 @@ pub(super) struct PoolState {
     nodes: BTreeMap<NodeId, NodeRecord>,
     /// Of removed nodes too: their sessions still have to be fetched.
     addresses: HashMap<NodeId, SocketAddr>,
+    /// Of nodes that have any, for all workers.
+    limits: HashMap<NodeId, Arc<Limits>>,
     overrides: HashMap<SessionId, Override>,
     moved: HashMap<u16, MovedBucket>,
     left_sessions: HashMap<SessionId, Left>,
@@ -82,6 +87,7 @@ impl PoolState {
             map,
             nodes: BTreeMap::new(),
             addresses: HashMap::new(),
+            limits: HashMap::new(),
             overrides: HashMap::new(),
             moved: HashMap::new(),
             left_sessions: HashMap::new(),
@@ -95,12 +101,16 @@ impl PoolState {
         }
     }
 
-    /// Takes new settings. True where the map has to be made anew.
+    /// Takes new settings. True where the workers have to hear of it.
     pub(super) fn configure(&mut self, config: Arc<foreshift_wire::Pool>) -> bool {
         // Compared as they were written, not as numbers that come near each other.
         self.refill |= config.balance_factor.to_bits() != self.config.balance_factor.to_bits();
+        let relimited = config.circuit != self.config.circuit;
         self.config = config;
-        self.refill
+        if relimited {
+            self.renew_limits();
+        }
+        self.refill || relimited
     }
 
     /// Nodes give state away and take it back.
@@ -128,9 +138,11 @@ impl PoolState {
             lazy.buckets.extend(self.left_buckets.keys().copied());
         }
         let addresses = self.map.nodes().iter().map(address).collect();
+        let limits = |n: &MapNode| self.limits.get(&n.id).cloned();
         Arc::new(Snapshot {
             map: self.map.clone(),
             addresses,
+            limits: self.map.nodes().iter().map(limits).collect(),
             lazy: Arc::new(lazy),
         })
     }
@@ -229,6 +241,9 @@ impl PoolState {
         }
         let version = self.map.version() + 1;
         let refill = std::mem::take(&mut self.refill);
+        if refill || nodes_changed {
+            self.renew_limits();
+        }
         if refill {
             self.map = AffinityMap::build(version, self.map_nodes(), self.config.balance_factor);
         } else if nodes_changed {
@@ -244,6 +259,21 @@ impl PoolState {
             changes.set_buckets = self.moved.values().map(|b| (b.bucket, b.node.clone())).collect();
         }
         self.map = self.map.with_changes(version, &changes);
+    }
+
+    /// Brings the nodes' limits to what is configured. Those that go on keep what is in use.
+    fn renew_limits(&mut self) {
+        let (nodes, circuit) = (&self.nodes, self.config.circuit.as_ref());
+        self.limits.retain(|id, _| nodes.contains_key(id));
+        for (id, record) in nodes {
+            match (Bounds::of(circuit, &record.spec), self.limits.get(id)) {
+                (Some(bounds), Some(limits)) => limits.set(bounds),
+                (Some(bounds), None) => {
+                    self.limits.insert(id.clone(), Arc::new(Limits::new(bounds)));
+                }
+                (None, _) => drop(self.limits.remove(id)),
+            }
+        }
     }
 
     fn map_nodes(&self) -> Vec<MapNode> {

@@ -20,14 +20,14 @@ use crate::{
     access::Entry,
     connections::{Connection, Delta, micros_since},
     key::{RequestParts, Source, select},
+    node::Node,
     stream::Stream,
+    upstream::{Streaming, Tries},
     worker::{Listener, Place, Worker},
 };
 
 pub(crate) use self::pipe::Pipes;
 
-/// How many nodes are tried where connections are refused.
-const NODES_TRIED: usize = 3;
 /// When the kernel asks whether an idle peer is still there, and how often it does before it gives up.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
@@ -67,7 +67,9 @@ pub(crate) async fn serve(
     let key = select(&listener.config.affinity, &NoParts, source).key;
     let session = worker.pools[listener.pool].keyed.session(&key);
     worker.connections.assign(&connection, session, &key);
-    if let Some(node) = reach(&worker, &connection, session).await {
+    let reached = reach(&worker, &connection, session).await;
+    connection.busy_since.set(None);
+    if let Some((node, _counted)) = reached {
         keep_alive(&client);
         keep_alive(&node);
         count(&worker, &connection, 1, 0);
@@ -79,17 +81,16 @@ pub(crate) async fn serve(
 }
 
 /// Connects to the node of the client's session, or to another one where that cannot be reached.
-async fn reach(worker: &Rc<Worker>, connection: &Rc<Connection>, session: SessionId) -> Option<Stream> {
+async fn reach(
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    session: SessionId,
+) -> Option<(Stream, Streaming)> {
     let pool = &worker.pools[connection.pool];
-    let mut node = worker.route(pool, session, true).await?;
-    for _ in 0..NODES_TRIED {
-        worker.serve_by(connection, &node);
-        if let Ok(stream) = worker.connect(pool, &node, connection).await {
-            return Some(stream);
-        }
-        node = pool.table.another(session, &node.id, Instant::now())?;
-    }
-    None
+    let mut tries = Tries::begin(worker, pool, connection, session, true).await.ok()?;
+    let connect = async |node: &Rc<Node>| worker.connect(pool, node, connection).await;
+    let connected = tries.connect(connect).await.ok()?;
+    Some((connected, tries.into_stream()))
 }
 
 /// Has the kernel look after a peer that says nothing: nobody else notices that it is gone.

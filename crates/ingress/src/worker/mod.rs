@@ -81,6 +81,7 @@ pub(crate) struct Pool {
     pub(crate) keyed: Keyed,
     pub(crate) table: Table,
     pub(crate) http2: crate::http2::Upstreams,
+    pub(crate) resending: crate::upstream::Resending,
     refusals: introduce::Refusals,
 }
 
@@ -111,7 +112,7 @@ impl Pool {
 }
 
 impl Pool {
-    fn new(config: &foreshift_wire::Pool, keyed: Keyed) -> Self {
+    fn new(config: &foreshift_wire::Pool, keyed: Keyed, workers: u16) -> Self {
         Self {
             name: config.name.clone(),
             config: Live::new(config.clone()),
@@ -119,11 +120,13 @@ impl Pool {
             table: Table::new(),
             http2: Default::default(),
             refusals: Default::default(),
+            resending: crate::upstream::Resending::new(&config.retry, workers),
         }
     }
 
     /// Takes new settings.
-    fn take(&self, config: &foreshift_wire::Pool) {
+    fn take(&self, config: &foreshift_wire::Pool, workers: u16) {
+        self.resending.renew(&config.retry, workers);
         if config.send_proxy_protocol != self.config().send_proxy_protocol {
             // What is open began otherwise.
             let nodes = self.table.nodes();
@@ -199,7 +202,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
         let connections = Connections::new(pools.len());
         let grown = Grown::new();
         for (config, keyed) in pools {
-            grown.push(Pool::new(&config, keyed));
+            grown.push(Pool::new(&config, keyed, workers));
         }
         let worker = Rc::new(Worker {
             index,
@@ -254,10 +257,10 @@ impl Worker {
     /// Takes a pool's new settings, or a new pool. One that has no key yet is not known, and is left out.
     fn take_pool(&self, index: usize, config: &foreshift_wire::Pool, keyed: Option<Keyed>) {
         match (self.pools.get(index), keyed) {
-            (Some(pool), _) => pool.take(config),
+            (Some(pool), _) => pool.take(config, self.workers),
             (None, Some(keyed)) => {
                 self.connections.add_pool();
-                self.pools.push(Pool::new(config, keyed));
+                self.pools.push(Pool::new(config, keyed, self.workers));
             }
             (None, None) => {}
         }

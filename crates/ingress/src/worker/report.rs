@@ -19,6 +19,7 @@ impl Worker {
                 buckets,
                 keys,
                 refused: pool.refusals.take(),
+                over_retry_budget: pool.resending.take_over_budget(),
             }
         };
         self.pools.iter().enumerate().map(report).collect()

@@ -63,10 +63,17 @@ impl Worker {
         if current.as_ref().is_some_and(|c| Rc::ptr_eq(c, node)) {
             return;
         }
+        let streams = connection.is_stream();
         if let Some(old) = current.replace(node.clone()) {
             old.detach();
+            if streams {
+                old.room.close_stream();
+            }
         }
         node.attach();
+        if streams {
+            node.room.open_stream();
+        }
     }
 
     /// A request of the connection was answered.

@@ -12,7 +12,7 @@ use foreshift_meta::{Meta, Txn};
 use foreshift_placement::{Secret, session_id};
 use foreshift_wire::{
     Config, ConnectionFilter, ConnectionInfo, IngressEvent, MoveFailure, MoveId, NodeId, NodeRecord,
-    NodeSpec, NodeState, Override, PoolName, SessionId,
+    NodeSpec, NodeState, Override, PoolName, PoolReport, SessionId,
 };
 use tokio::{sync::mpsc, time::timeout};
 
@@ -212,6 +212,28 @@ impl Cluster {
             .expect("no compare, no conflict");
     }
 
+    /// Changes what is configured of a node.
+    pub async fn set_record(&self, record: &NodeRecord) {
+        self.meta
+            .commit(Txn::new().put_node(&self.pool, record))
+            .await
+            .expect("no compare, no conflict");
+    }
+
+    /// Asks for reports until one of them says what is `wanted` of the pool.
+    pub async fn report_that(&self, wanted: impl Fn(&PoolReport) -> bool) -> PoolReport {
+        let asking = async {
+            loop {
+                let report = self.ingress.report().await.pools.swap_remove(0);
+                if wanted(&report) {
+                    return report;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, asking).await.expect("the report comes")
+    }
+
     pub async fn connections_of(&self, key: &str) -> Vec<ConnectionInfo> {
         self.ingress
             .connections(ConnectionFilter {
@@ -236,6 +258,7 @@ pub fn record(index: usize, address: SocketAddr, observed: NodeState) -> NodeRec
             address: address.to_string(),
             zone: String::new(),
             weight: 1.0,
+            maxconn: None,
             capacity: foreshift_wire::Capacity::default(),
             state: NodeState::Ready,
         },

@@ -5,6 +5,7 @@ mod finding;
 mod listener;
 mod place;
 mod pool;
+mod resilience;
 mod server;
 mod warning;
 

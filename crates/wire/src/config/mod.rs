@@ -5,6 +5,7 @@
 
 mod changes;
 mod check;
+mod circuit;
 mod duration;
 mod error;
 mod listener;
@@ -12,12 +13,14 @@ mod log;
 mod metric;
 mod pool;
 mod proxy;
+mod retry;
 mod tls;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+pub use circuit::{Circuit, Overflow};
 pub use duration::Duration;
 pub use error::{ConfigError, ConfigWarning};
 pub use listener::{CertificateField, Cookie, KeySelector, Listener, Protocol, SameSite};
@@ -28,6 +31,7 @@ pub use pool::{
     Trigger, UpstreamProtocol,
 };
 pub use proxy::ProxyVersion;
+pub use retry::{Retry, RetryOn};
 pub use tls::{ClientAuth, ListenerCertificate};
 
 /// Everything that `foreshift run` needs to know.

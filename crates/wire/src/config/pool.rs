@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Duration, ProxyVersion};
+use super::{Circuit, Duration, ProxyVersion, Retry};
 use crate::{Capacity, NodeId, PoolName};
 
 /// `[[pool]]`
@@ -72,6 +72,12 @@ pub struct Pool {
     /// Time for a node to begin its answer.
     #[serde(default = "request_timeout")]
     pub request_timeout: Duration,
+    /// What is sent again where a node fails.
+    #[serde(default)]
+    pub retry: Retry,
+    /// How much each node is asked for at once; without limit where absent.
+    #[serde(default)]
+    pub circuit: Option<Circuit>,
     /// The nodes.
     #[serde(default)]
     pub node: Vec<NodeConfig>,
@@ -251,6 +257,9 @@ pub struct NodeConfig {
     /// Share of the keys relative to the others.
     #[serde(default = "weight")]
     pub weight: f64,
+    /// Connections in use at most, over all workers; `circuit.connections` where absent.
+    #[serde(default)]
+    pub maxconn: Option<u32>,
     /// What it can carry.
     #[serde(default)]
     pub capacity: Capacity,

@@ -5,6 +5,7 @@ use super::{
         Config, Duration, Failover, HealthCheck, NodeConfig, Pool, PoolForecast, Protocol, UpstreamProtocol,
     },
     finding::{Findings, Table},
+    resilience,
 };
 use crate::Capacity;
 
@@ -28,6 +29,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         times(config, pool, &mut table);
         hooks(pool, &mut table);
         protocols(config, pool, &mut table);
+        resilience::check(pool, &mut table);
         model(&pool.forecast, &mut table.of("forecast"));
         if let Some(health) = &pool.health {
             self::health(health, &mut table.of("health"));
@@ -197,6 +199,9 @@ fn node(config: &Config, before: &[NodeConfig], node: &NodeConfig, table: &mut T
         );
     }
     table.above_zero("weight", node.weight);
+    if let Some(maxconn) = node.maxconn {
+        table.range("maxconn", maxconn, 1..=10_000_000);
+    }
     capacity(&node.capacity, &mut table.of("capacity"));
 }
 

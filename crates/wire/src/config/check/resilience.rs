@@ -1,0 +1,61 @@
+//! Rules for what a pool does about nodes that fail or are full.
+
+use super::{
+    super::{Circuit, Duration, Overflow, Pool, Retry, RetryOn},
+    finding::Table,
+};
+
+pub(super) fn check(pool: &Pool, table: &mut Table<'_>) {
+    retry(pool, &pool.retry, &mut table.of("retry"));
+    if let Some(circuit) = &pool.circuit {
+        self::circuit(pool, circuit, &mut table.of("circuit"));
+    }
+}
+
+fn retry(pool: &Pool, retry: &Retry, table: &mut Table<'_>) {
+    table.range("attempts", retry.attempts, 1..=10);
+    table.range("budget", retry.budget, 0.0..=1.0);
+    table.range("budget_min_per_second", retry.budget_min_per_second, 0.0..=1000.0);
+    table.range(
+        "backoff_max",
+        retry.backoff_max,
+        Duration::from_millis(1)..=Duration::from_secs(60),
+    );
+    match retry.per_try_timeout {
+        Some(limit) => {
+            table.not_zero("per_try_timeout", limit);
+            if limit > pool.request_timeout {
+                let whole = pool.request_timeout;
+                table.add(
+                    "per_try_timeout",
+                    format!("{limit} is longer than request_timeout ({whole}), which bounds all tries; make it shorter"),
+                );
+            }
+        }
+        None if retry.on.contains(&RetryOn::Timeout) => table.add(
+            "on",
+            "\"timeout\" needs per_try_timeout: without it a try has all of request_timeout, and none can follow",
+        ),
+        None => {}
+    }
+}
+
+fn circuit(pool: &Pool, circuit: &Circuit, table: &mut Table<'_>) {
+    for (key, limit) in [
+        ("connections", circuit.connections),
+        ("requests", circuit.requests),
+    ] {
+        if let Some(limit) = limit {
+            table.range(key, limit, 1..=10_000_000);
+        }
+    }
+    table.range("pending", circuit.pending, 0..=1_000_000);
+    table.not_zero("pending_timeout", circuit.pending_timeout);
+    if circuit.overflow == Overflow::Next && pool.handoff_path.is_some() {
+        table.add(
+            "overflow",
+            "\"next\" would send sessions to a node that does not have their state, which handoff_path says there is; \
+             use \"wait\"",
+        );
+    }
+}
