@@ -69,7 +69,10 @@ async fn who_waits_is_served_in_the_order_of_coming() {
         let mut client = Raw::connect(cluster.address()).await;
         client.send(format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n")).await;
         clients.push(client);
-        cluster.report_that(waiting(n)).await;
+        let in_flight = |report: &PoolReport| report.nodes[0].in_flight == 1;
+        cluster
+            .report_that(|report| in_flight(report) && waiting(n)(report))
+            .await;
     }
     let mut at_node = node.accept().await;
     for (n, client) in clients.iter_mut().enumerate() {

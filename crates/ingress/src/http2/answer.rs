@@ -201,7 +201,7 @@ impl Answering {
             Err(_) => return Ok(Tried::Failed(Cause::Timeout, Reject::NODE_TIMEOUT)),
             Ok(Err(Failure::Unsent(request))) => {
                 guard.cancelled();
-                return Ok(Tried::Unsent(request));
+                return Ok(Tried::Unsent(*request));
             }
             Ok(Err(Failure::Request(error))) => {
                 if error.source().is_some_and(|s| s.is::<LengthLimitError>()) {

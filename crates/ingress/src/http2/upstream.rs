@@ -19,7 +19,7 @@ const IDLE_MAX: usize = 64;
 /// Why a request was not answered by a node.
 pub(super) enum Failure {
     /// It was not sent: the connection had ended.
-    Unsent(Request<RequestBody>),
+    Unsent(Box<Request<RequestBody>>),
     /// It may have been sent.
     Request(hyper::Error),
 }
@@ -121,7 +121,7 @@ pub(super) async fn sender(
 
 fn failure(mut error: TrySendError<Request<RequestBody>>) -> Failure {
     match error.take_message() {
-        Some(request) => Failure::Unsent(request),
+        Some(request) => Failure::Unsent(Box::new(request)),
         None => Failure::Request(error.into_error()),
     }
 }
