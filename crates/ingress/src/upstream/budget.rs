@@ -80,7 +80,7 @@ mod tests {
             for (first, from) in again.iter().enumerate() {
                 for (last, to) in again.iter().enumerate().skip(first) {
                     let taken = (last - first + 1) as f64;
-                    let asked = sent.iter().filter(|at| (*from..=*to).contains(at)).count() as f64;
+                    let asked = sent.iter().filter(|at| (*from..=*to).contains(*at)).count() as f64;
                     let allowed = KEPT_MAX + share * asked + per_second * (*to - *from).as_secs_f64();
                     prop_assert!(taken <= allowed + 1e-6, "{taken} of {allowed}");
                 }

@@ -245,7 +245,7 @@ impl<'a> Tries<'a> {
 
     /// It became a stream that stays where it is.
     pub(crate) fn into_stream(self) -> Streaming {
-        Streaming::begin(self.node.clone())
+        Streaming::begin(self.node)
     }
 
     /// What holds the request's place at its node, for as long as its answer takes.
