@@ -137,7 +137,11 @@ pub(crate) fn should_leave(worker: &Worker, connection: &Connection, down: &Node
         .as_ref()
         .is_some_and(|node| node.id == *down);
     let table = &worker.pools[connection.pool].table;
-    let another = |session| table.another(session, down, Instant::now()).is_some();
+    let another = |session| {
+        table
+            .none_of(session, std::slice::from_ref(down), Instant::now())
+            .is_some()
+    };
     is_there && table.is_down(down) && connection.session.get().is_some_and(another)
 }
 
