@@ -129,6 +129,10 @@ pub(crate) struct Run {
     /// How to write the log, to standard error; RUST_LOG sets the level
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     pub(crate) log: LogFormat,
+    /// Take the place of the process that runs with this configuration, without a moment in which nobody listens; start as
+    /// usual where there is none
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -3,7 +3,6 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
 };
 
 use foreshift_meta::Meta;
@@ -17,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     access::AccessLog,
     error::Error,
-    listen::bind_all,
+    listen::{Inherited, take_or_bind},
     loads::keep_heaviest,
     message::ToWorker,
     mover,
@@ -34,6 +33,15 @@ pub struct Handle {
     pub(crate) running: Arc<Mutex<Running>>,
 }
 
+/// What a start may be given beside the configuration.
+#[derive(Debug, Default)]
+pub struct Start {
+    /// Sockets that are listened on already. Those that no listener is for are closed.
+    pub inherited: Vec<Inherited>,
+    /// Connections are numbered from above this on: above all that a process before this one may still use.
+    pub first_id: u64,
+}
+
 /// Starts the data plane: listens, and routes as `meta` says. Must be called on a tokio runtime.
 ///
 /// Events about moves and nodes come from the receiver; they are kept until they are taken.
@@ -41,6 +49,19 @@ pub async fn start(
     config: &Config,
     meta: Meta,
 ) -> Result<(Handle, mpsc::UnboundedReceiver<IngressEvent>), Error> {
+    start_with(config, meta, Start::default()).await
+}
+
+/// As [`start`], with what may be given beside the configuration.
+pub async fn start_with(
+    config: &Config,
+    meta: Meta,
+    start: Start,
+) -> Result<(Handle, mpsc::UnboundedReceiver<IngressEvent>), Error> {
+    let Start {
+        mut inherited,
+        first_id,
+    } = start;
     let secret = foreshift_meta::routes::secret(&meta, rand::random()).await?;
     let secret = Secret::from_bytes(secret);
     let pools: Vec<_> = config.pool.iter().map(|p| Arc::new(p.clone())).collect();
@@ -53,7 +74,10 @@ pub async fn start(
     let tls = certificates.prepare(config)?;
     let mut listeners = Vec::new();
     for index in 0..config.listener.len() {
-        listeners.push(bind_all(config, index, count)?);
+        listeners.push(take_or_bind(config, index, count, &mut inherited)?);
+    }
+    for Inherited { name, .. } in inherited {
+        tracing::warn!(name, "no listener is for a socket that was given; it is closed");
     }
     let access = match config.ingress.access_log {
         foreshift_wire::AccessLog::Off => None,
@@ -76,6 +100,7 @@ pub async fn start(
         let options = worker::Options {
             index: index as u16,
             workers: count as u16,
+            first_id,
             limits: config.ingress.limits.clone(),
             pools: keyed.clone(),
             access: access.clone(),
@@ -103,7 +128,7 @@ pub async fn start(
         _ => return Err(Error::Thread(std::io::Error::other("the mover ended at once"))),
     }
     certificates.watch(tls);
-    let running = Running::new(secret, &config.pool, access, to_mover, certificates);
+    let running = Running::new(secret, &config.pool, access, to_mover, certificates, shared);
     let handle = Handle {
         workers: workers.into(),
         running: Arc::new(Mutex::new(running)),
@@ -182,33 +207,6 @@ impl Handle {
             })
             .await;
         answers.len() == self.workers.len() && answers.into_iter().all(|serves| serves)
-    }
-
-    /// Ends gracefully: takes no new connections, answers what was asked, and after `patience` closes what is
-    /// still open.
-    pub async fn drain(&self, patience: Duration) {
-        for worker in self.workers.iter() {
-            let _ = worker.send(ToWorker::Drain);
-        }
-        let until = Instant::now() + patience;
-        let mut closing = false;
-        loop {
-            let open: usize = self
-                .ask(|answer| ToWorker::Open { answer })
-                .await
-                .into_iter()
-                .sum();
-            if open == 0 || Instant::now() >= until + Duration::from_secs(2) {
-                return;
-            }
-            if Instant::now() >= until && !std::mem::replace(&mut closing, true) {
-                tracing::info!(open, "closing connections that did not end by themselves");
-                for worker in self.workers.iter() {
-                    let _ = worker.send(ToWorker::Close);
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
     }
 }
 

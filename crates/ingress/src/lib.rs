@@ -9,6 +9,7 @@ mod alive;
 mod clock;
 mod connections;
 mod elsewhere;
+mod end;
 mod error;
 mod forwarded;
 mod handle;
@@ -38,5 +39,6 @@ mod worker;
 mod ws;
 
 pub use error::Error;
-pub use handle::{Handle, start};
+pub use handle::{Handle, Start, start, start_with};
+pub use listen::{Inherited, Open};
 pub use reload::Prepared;

@@ -58,17 +58,20 @@ pub(crate) enum ToWorker {
         config: Arc<foreshift_wire::Pool>,
         keyed: Option<Keyed>,
     },
-    /// Take in connections from a new socket, or from one that is open already as a changed listener says.
+    /// Take in connections from new sockets; where there are none, from those that are open already, as a changed listener
+    /// says.
     Listen {
-        socket: Option<TcpListener>,
+        sockets: Vec<TcpListener>,
         listener: Listener,
     },
     /// Take in no more connections for a listener, by its name.
     Unlisten(String),
-    /// Take no new connections; end those that can be ended.
-    Drain,
-    /// End everything.
-    Close,
+    /// Take no new connections; end each with its next answer, and those that idle at once where `idle` says so.
+    Drain { idle: bool },
+    /// End all streams.
+    Close { code: u16, reason: &'static str },
+    /// Above which number is no connection?
+    LastId { answer: oneshot::Sender<u64> },
     /// How many connections are open?
     Open { answer: oneshot::Sender<usize> },
     /// Has the pool a node that is ready?
@@ -168,6 +171,8 @@ pub(crate) enum ToMover {
         /// Told, or dropped, once the workers were sent its routes.
         routed: oneshot::Sender<()>,
     },
+    /// The metadata was closed, and opened again.
+    Meta(foreshift_meta::Meta),
     /// Something for control.
     Tell(foreshift_wire::IngressEvent),
 }

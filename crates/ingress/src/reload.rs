@@ -6,10 +6,11 @@
 //! A pool that left the configuration keeps its place, for the connections that it still has.
 
 use std::{
-    net::SocketAddr,
+    net::{SocketAddr, TcpListener},
     sync::{Arc, MutexGuard, PoisonError},
 };
 
+use foreshift_meta::Meta;
 use foreshift_placement::{Keyed, Secret};
 use foreshift_wire::{Config, Limits, PoolName};
 use std::collections::BTreeMap;
@@ -19,21 +20,39 @@ use crate::{
     access::AccessLog,
     error::Error,
     handle::Handle,
-    listen::{Sockets, bind_all, listener},
+    listen::{Open, Sockets, bind_all, listener},
     message::{ToMover, ToWorker},
     tls::{Certificates, Settings},
+    worker::Shared,
 };
+
+/// Numbers left to a process for the connections that it still takes while another one begins.
+const IDS: u64 = 1_000_000;
+
+fn again(sockets: &[TcpListener]) -> std::io::Result<Vec<TcpListener>> {
+    sockets.iter().map(TcpListener::try_clone).collect()
+}
 
 /// What runs, as it was told last.
 pub(crate) struct Running {
     secret: Secret,
     /// A pool's place is its index for good.
     pools: Vec<PoolName>,
-    /// By name: as configured, and where it listens.
-    listeners: BTreeMap<String, (SocketAddr, SocketAddr)>,
+    /// By name.
+    listeners: BTreeMap<String, Listening>,
+    shared: Arc<Shared>,
     access: Option<AccessLog>,
     mover: mpsc::UnboundedSender<ToMover>,
     certificates: Arc<Certificates>,
+}
+
+/// An open listener.
+struct Listening {
+    configured: SocketAddr,
+    /// Where it really listens.
+    address: SocketAddr,
+    /// Its sockets once more, to be given to another process.
+    sockets: Vec<TcpListener>,
 }
 
 impl Running {
@@ -43,6 +62,7 @@ impl Running {
         access: Option<AccessLog>,
         mover: mpsc::UnboundedSender<ToMover>,
         certificates: Arc<Certificates>,
+        shared: Arc<Shared>,
     ) -> Self {
         Self {
             secret,
@@ -51,13 +71,14 @@ impl Running {
             access,
             mover,
             certificates,
+            shared,
         }
     }
 
     pub(crate) fn addresses(&self) -> Vec<(String, SocketAddr)> {
         let listeners = self.listeners.iter();
         listeners
-            .map(|(name, (_, address))| (name.clone(), *address))
+            .map(|(name, listening)| (name.clone(), listening.address))
             .collect()
     }
 
@@ -80,7 +101,39 @@ impl Handle {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell_workers(&self, message: impl Fn() -> ToWorker) {
+    /// All listening sockets once more, and a number above which no connection of this process is, or will be soon.
+    pub async fn open_sockets(&self) -> std::io::Result<(Vec<Open>, u64)> {
+        let last = self.ask(|answer| ToWorker::LastId { answer }).await;
+        let last = last.into_iter().max().unwrap_or(0);
+        let mut all = Vec::new();
+        for (name, listening) in &self.lock().listeners {
+            all.push(Open {
+                name: name.clone(),
+                configured: listening.configured,
+                sockets: again(&listening.sockets)?,
+            });
+        }
+        Ok((all, (last / IDS + 2) * IDS))
+    }
+
+    /// Goes on with metadata that was closed and opened again.
+    pub fn use_meta(&self, meta: Meta) {
+        let _ = self.lock().mover.send(ToMover::Meta(meta));
+    }
+
+    /// The sockets are the workers' alone from now on, who close them when they end.
+    pub(crate) fn close_listeners(&self) {
+        for listening in self.lock().listeners.values_mut() {
+            listening.sockets.clear();
+        }
+    }
+
+    /// Clients that are connected.
+    pub(crate) fn clients(&self) -> usize {
+        self.lock().shared.clients()
+    }
+
+    pub(crate) fn tell_workers(&self, message: impl Fn() -> ToWorker) {
         for worker in self.workers.iter() {
             let _ = worker.send(message());
         }
@@ -104,12 +157,19 @@ impl Handle {
                 |pool| running.index_of(pool),
                 &running.certificates,
             )?;
-            running
-                .listeners
-                .insert(name, (config.listener[index].address, address));
-            for (worker, socket) in self.workers.iter().zip(sockets) {
+            let listening = Listening {
+                configured: config.listener[index].address,
+                address,
+                sockets: again(&sockets)?,
+            };
+            running.listeners.insert(name, listening);
+            let mut shares: Vec<Vec<TcpListener>> = self.workers.iter().map(|_| Vec::new()).collect();
+            for (n, socket) in sockets.into_iter().enumerate() {
+                shares[n % self.workers.len()].push(socket);
+            }
+            for (worker, sockets) in self.workers.iter().zip(shares) {
                 let _ = worker.send(ToWorker::Listen {
-                    socket: Some(socket),
+                    sockets,
                     listener: listener.clone(),
                 });
             }
@@ -127,7 +187,7 @@ impl Handle {
         let mut sockets = Vec::new();
         for (index, listener) in config.listener.iter().enumerate() {
             let known = running.listeners.get(&listener.name);
-            if known.is_none_or(|(configured, _)| *configured != listener.address) {
+            if known.is_none_or(|known| known.configured != listener.address) {
                 sockets.push(bind_all(config, index, self.workers.len())?);
             }
         }
@@ -218,7 +278,7 @@ impl Handle {
                 &running.certificates,
             )?;
             self.tell_workers(|| ToWorker::Listen {
-                socket: None,
+                sockets: Vec::new(),
                 listener: listener.clone(),
             });
         }

@@ -40,6 +40,17 @@ impl Read {
         format!("{}: line {}: {key}", self.file, Config::line_of(&self.text, key))
     }
 
+    /// An error, with the place of the key that is to blame for it, where one is.
+    pub(crate) fn blame<E>(&self, key: Option<String>, error: E) -> anyhow::Error
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        match key {
+            Some(key) => anyhow::Error::new(error).context(self.place(&key)),
+            None => error.into(),
+        }
+    }
+
     /// What is allowed but hardly meant.
     pub(crate) fn warnings(&self) -> Vec<String> {
         let warning = |warning: foreshift_wire::ConfigWarning| {

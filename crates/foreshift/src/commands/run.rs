@@ -13,6 +13,8 @@ use crate::{
 
 /// Runs until SIGINT or SIGTERM, then drains. A second signal ends it at once.
 pub(super) fn run(args: &Run) -> Result<()> {
+    // Before there are threads.
+    let given = serving::Given::take();
     let read = Read::from(&args.config)?;
     log(args.log);
     for warning in read.warnings() {
@@ -23,7 +25,7 @@ pub(super) fn run(args: &Run) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(serving::serve(args.config.clone(), read))
+    runtime.block_on(serving::serve(args, read, given))
 }
 
 /// Allows as many open files as the system lets us: each client takes two.

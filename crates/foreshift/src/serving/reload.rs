@@ -11,7 +11,9 @@ use crate::commands::Read;
 impl Serving {
     /// What changed; or why nothing did. Says either in the log as well.
     pub(super) async fn reload(&mut self) -> Result<Reloaded, String> {
+        self.service.reloading();
         let reloaded = self.take_over().await;
+        self.service.reloaded();
         match &reloaded {
             Ok(reloaded) => {
                 for change in &reloaded.changes {
@@ -44,10 +46,13 @@ impl Serving {
         };
         let data_plane = self.ingress.prepare(&config);
         let data_plane = data_plane.map_err(|error| at(error.key(), error.to_string()))?;
-        let control = self.control.prepare(&config);
+        let Some(running) = &mut self.running else {
+            return Err("control is not there; nothing changed".into());
+        };
+        let control = running.handle.prepare(&config);
         let control = control.map_err(|error| at(error.key(), error.to_string()))?;
         // A pool's nodes are written before its listeners take anybody in.
-        let applied = self.control.apply(control).await;
+        let applied = running.handle.apply(control).await;
         applied.map_err(|error| format!("some pools were not told: {error}; reload once more"))?;
         let opened = self.ingress.apply(data_plane).await;
         for (name, address) in opened.map_err(|error| error.to_string())? {

@@ -10,12 +10,15 @@ pub(super) enum Told {
     End(&'static str),
     /// Read the configuration again.
     Reload,
+    /// Start another process to take over.
+    Replace,
 }
 
 pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Signal,
+    user2: Signal,
 }
 
 impl Signals {
@@ -24,6 +27,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -32,6 +36,7 @@ impl Signals {
             _ = self.interrupt.recv() => Told::End("SIGINT"),
             _ = self.terminate.recv() => Told::End("SIGTERM"),
             _ = self.hangup.recv() => Told::Reload,
+            _ = self.user2.recv() => Told::Replace,
         }
     }
 

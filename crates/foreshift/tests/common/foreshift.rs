@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 use super::{api::Api, peers::Node, process::Process, until};
 
+const RUN: [&str; 3] = ["run", "-c", "foreshift.toml"];
+
 /// `foreshift run` at work.
 pub struct Foreshift {
     /// Its process.
@@ -39,7 +41,7 @@ impl Foreshift {
             None => command(folder.path()),
             Some(files) => limited(&command(folder.path()), files),
         };
-        Self::run(folder, command)
+        Self::run(folder, { command }.args(RUN))
     }
 
     /// Starts it with a configuration of the test's own, which has a listener `web`.
@@ -47,15 +49,31 @@ impl Foreshift {
     pub fn with_config(text: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the test");
         write(folder.path(), text);
-        let command = command(folder.path());
-        Self::run(folder, command)
+        Self::with_environment(folder, &[])
     }
 
-    /// Another process with the same configuration.
+    /// As [`Foreshift::with_config`], in a folder that has its configuration, with further variables.
+    #[track_caller]
+    pub fn with_environment(folder: TempDir, variables: &[(&str, &str)]) -> Self {
+        let mut command = command(folder.path());
+        command.args(RUN).envs(variables.iter().copied());
+        Self::run(folder, &mut command)
+    }
+
+    /// Another process, to take over.
     #[track_caller]
     pub fn another(&self) -> Process {
         let mut command = command(self.folder.path());
-        Process::start("another foreshift", command.args(["run", "-c", "foreshift.toml"]))
+        let arguments = ["run", "-c", "foreshift.toml", "--take-over"];
+        Process::start("another foreshift", command.args(arguments))
+    }
+
+    /// As [`Foreshift::another`], and waits until the former process has ended, as it should.
+    #[track_caller]
+    pub fn is_replaced(&mut self) {
+        let new = self.another();
+        assert!(self.process.ended().success(), "{}", self.process.printed());
+        self.process = new;
     }
 
     /// Writes the configuration anew.
@@ -63,9 +81,15 @@ impl Foreshift {
         write(self.folder.path(), text);
     }
 
+    /// Starts it in a folder that has its configuration, by a command that becomes it.
     #[track_caller]
-    fn run(folder: TempDir, mut command: Command) -> Self {
-        let mut process = Process::start("foreshift", command.args(["run", "-c", "foreshift.toml"]));
+    pub fn by(folder: TempDir, mut command: Command) -> Self {
+        Self::run(folder, &mut command)
+    }
+
+    #[track_caller]
+    fn run(folder: TempDir, command: &mut Command) -> Self {
+        let mut process = Process::start("foreshift", command);
         let mut told = |what: &str| {
             until(what, || {
                 assert!(process.has_ended().is_none(), "{}", process.printed());

@@ -179,7 +179,7 @@ impl Http1 {
     async fn wait_until(&mut self, idle_by: Instant) -> bool {
         let worker = self.worker.clone();
         self.input.rest(&worker.buffers);
-        if worker.draining() {
+        if worker.ends_idle() {
             return false;
         }
         self.deadline.set(idle_by);

@@ -175,7 +175,7 @@ impl Exchange<'_> {
                             false => self.connection.own.put(node, stream, now),
                         }
                     }
-                    let go_on = keep_alive && !self.worker.draining();
+                    let go_on = keep_alive && !self.worker.ends_idle();
                     return Step::Done(if go_on { Outcome::KeepAlive } else { Outcome::Close });
                 }
                 Forwarded::Upgraded(mut handshaken) => {

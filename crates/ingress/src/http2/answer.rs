@@ -74,8 +74,13 @@ impl Answering {
             back: None,
             place: None,
         };
+        let says_close = request.version() < http::Version::HTTP_2;
         match self.forward(request, &mut guard).await {
-            Ok(response) => {
+            Ok(mut response) => {
+                if says_close && guard.client.worker.draining() {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
                 guard.status = response.status().as_u16();
                 let (parts, incoming) = response.into_parts();
                 if incoming.is_end_stream() {

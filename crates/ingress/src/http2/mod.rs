@@ -126,7 +126,7 @@ pub(crate) async fn serve(
         loop {
             tokio::select! {
                 ended = connection.as_mut() => break ended,
-                () = idle_or_drained(&client) => connection.as_mut().graceful_shutdown(),
+                () = idle_or_drained(&client, true) => connection.as_mut().graceful_shutdown(),
             }
         }
     } else {
@@ -140,7 +140,7 @@ pub(crate) async fn serve(
         loop {
             tokio::select! {
                 ended = connection.as_mut() => break ended,
-                () = idle_or_drained(&client) => connection.as_mut().graceful_shutdown(),
+                () = idle_or_drained(&client, false) => connection.as_mut().graceful_shutdown(),
             }
         }
     };
@@ -150,17 +150,26 @@ pub(crate) async fn serve(
 }
 
 /// Ready when the connection should end: it idled too long, or the worker drains.
-async fn idle_or_drained(client: &ClientConnection) {
+///
+/// HTTP/2 takes leave in two steps, so that no stream that is on its way is lost; that can begin at once. HTTP/1.1 can only
+/// be ended while it idles, where idle connections are to end; else its next answer says that it does.
+async fn idle_or_drained(client: &ClientConnection, http2: bool) {
     let limit = client.worker.limits().idle_timeout.get();
     loop {
         let idle = client.idle_for(Instant::now());
-        if idle >= limit || (client.worker.draining() && idle > Duration::ZERO) {
+        let ends = match http2 {
+            true => client.worker.draining(),
+            false => client.worker.ends_idle(),
+        };
+        if idle >= limit || (ends && (http2 || idle > Duration::ZERO)) {
             // Asked once; then the connection is left to end.
             return tokio::time::sleep(Duration::from_millis(100)).await;
         }
         tokio::select! {
-            () = tokio::time::sleep((limit - idle).max(Duration::from_millis(100))) => {}
-            () = client.worker.until_drained(), if !client.worker.draining() => {}
+            () = tokio::time::sleep((limit - idle).max(Duration::from_millis(100))), if !ends => {}
+            () = tokio::time::sleep(Duration::from_millis(100)), if ends => {}
+            () = client.worker.until_drained(), if http2 && !ends => {}
+            () = client.worker.until_idle_ends(), if !http2 && !ends => {}
         }
     }
 }

@@ -186,13 +186,25 @@ impl Mover {
             let _ = routed.send(());
             return;
         }
-        let name = config.name.clone();
         self.pools.push(PoolState::new(config));
+        self.open(index, routed);
+    }
+
+    /// Reads the routes anew and follows them: the metadata was closed for a while.
+    fn take_meta(&mut self, meta: Meta) {
+        self.meta = meta;
+        for index in 0..self.pools.len() {
+            self.open(index, oneshot::channel().0);
+        }
+    }
+
+    fn open(&self, index: usize, routed: oneshot::Sender<()>) {
+        let name = self.pools[index].config.name.clone();
         let (meta, notes) = (self.meta.clone(), self.notes.clone());
         tokio::task::spawn_local(async move {
             match RouteTable::load(&meta, &name).await {
                 Ok(table) => drop(notes.send(Note::Opened(index, table, routed))),
-                Err(error) => tracing::error!(pool = %name, %error, "cannot read the routes of a new pool"),
+                Err(error) => tracing::error!(pool = %name, %error, "cannot read the routes of a pool"),
             }
         });
     }
@@ -346,6 +358,7 @@ impl Mover {
                 config,
                 routed,
             } => self.take_pool(index, config, routed),
+            ToMover::Meta(meta) => self.take_meta(meta),
             ToMover::Tell(event) => {
                 self.note_failover(&event);
                 self.tell(event);

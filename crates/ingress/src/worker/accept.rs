@@ -1,6 +1,7 @@
 //! Takes in new client connections, within the limits.
 
 use std::{
+    cell::Cell,
     net::{IpAddr, SocketAddr},
     rc::Rc,
     sync::{Arc, PoisonError, atomic::Ordering},
@@ -30,37 +31,57 @@ const BACK_OFF: Duration = Duration::from_millis(100);
 /// Where one listener's connections come in, until it is closed.
 pub(super) struct Door {
     listener: Live<Listener>,
+    is_closed: Cell<bool>,
     closed: Notify,
 }
 
+impl Door {
+    fn close(&self) {
+        self.is_closed.set(true);
+        self.closed.notify_waiters();
+    }
+
+    async fn until_closed(&self) {
+        let closed = self.closed.notified();
+        if !self.is_closed.get() {
+            closed.await;
+        }
+    }
+}
+
 /// Opens a door, or has one that is open take in connections as a changed listener says.
-pub(super) fn listen(worker: &Rc<Worker>, socket: Option<std::net::TcpListener>, listener: Listener) {
+pub(super) fn listen(worker: &Rc<Worker>, sockets: Vec<std::net::TcpListener>, listener: Listener) {
     let name = listener.config.name.clone();
-    let open = worker.listeners.borrow().get(&name).cloned();
-    let Some(socket) = socket else {
-        if let Some(door) = open {
+    if sockets.is_empty() {
+        if let Some(door) = worker.listeners.borrow().get(&name) {
             door.listener.set(listener);
         }
         return;
-    };
-    let socket = match TcpListener::from_std(socket) {
-        Ok(socket) => socket,
-        Err(error) => return tracing::error!(listener = %name, %error, "a worker cannot listen"),
-    };
+    }
     let door = Rc::new(Door {
         listener: Live::new(listener),
+        is_closed: Cell::new(false),
         closed: Notify::new(),
     });
-    if let Some(former) = worker.listeners.borrow_mut().insert(name, door.clone()) {
-        former.closed.notify_one();
+    for socket in sockets {
+        match TcpListener::from_std(socket) {
+            Ok(socket) => drop(tokio::task::spawn_local(run(
+                worker.clone(),
+                door.clone(),
+                socket,
+            ))),
+            Err(error) => tracing::error!(listener = %name, %error, "a worker cannot listen"),
+        }
     }
-    tokio::task::spawn_local(run(worker.clone(), door, socket));
+    if let Some(former) = worker.listeners.borrow_mut().insert(name, door) {
+        former.close();
+    }
 }
 
 /// Closes a door; who came in stays.
 pub(super) fn unlisten(worker: &Worker, name: &str) {
     if let Some(door) = worker.listeners.borrow_mut().remove(name) {
-        door.closed.notify_one();
+        door.close();
     }
 }
 
@@ -71,7 +92,7 @@ async fn run(worker: Rc<Worker>, door: Rc<Door>, socket: TcpListener) {
         let accepted = tokio::select! {
             accepted = socket.accept() => accepted,
             () = worker.until_drained() => break,
-            () = door.closed.notified() => break,
+            () = door.until_closed() => break,
         };
         match accepted {
             Ok((stream, peer)) => {

@@ -66,10 +66,13 @@ fn handle(worker: &Rc<Worker>, message: ToWorker) {
         ToWorker::Limits(limits) => worker.limits.set(limits.as_ref().clone()),
         ToWorker::Access(access) => worker.access.set(access),
         ToWorker::Pool { index, config, keyed } => worker.take_pool(index, &config, keyed),
-        ToWorker::Listen { socket, listener } => accept::listen(worker, socket, listener),
+        ToWorker::Listen { sockets, listener } => accept::listen(worker, sockets, listener),
         ToWorker::Unlisten(name) => accept::unlisten(worker, &name),
-        ToWorker::Drain => worker.start_draining(),
-        ToWorker::Close => close_all(worker),
+        ToWorker::Drain { idle } => worker.start_draining(idle),
+        ToWorker::Close { code, reason } => close_all(worker, code, reason),
+        ToWorker::LastId { answer } => {
+            let _ = answer.send(worker.next_id.get());
+        }
         ToWorker::Open { answer } => {
             let _ = answer.send(worker.connections.len());
         }
@@ -131,13 +134,10 @@ fn begin(worker: &Worker, pool: usize, session: SessionId, from: &NodeId) {
     });
 }
 
-fn close_all(worker: &Worker) {
+fn close_all(worker: &Worker, code: u16, reason: &'static str) {
     for connection in worker.connections.all() {
         if connection.is_stream() || connection.kind.get() == ConnectionKind::Tcp {
-            connection.command(StreamCommand::Close {
-                code: 1001,
-                reason: "server going away",
-            });
+            connection.command(StreamCommand::Close { code, reason });
         }
     }
 }

@@ -51,9 +51,19 @@ use crate::{
 /// What all workers share. Nothing in it is touched per request.
 #[derive(Default)]
 pub(crate) struct Shared {
+    /// Nobody new is taken in, and each connection ends with its next answer.
     draining: AtomicBool,
+    /// Those that idle end as well.
+    ends_idle: AtomicBool,
     open: AtomicUsize,
     per_source: Mutex<HashMap<IpAddr, u32>>,
+}
+
+impl Shared {
+    /// Clients that are connected, to all workers.
+    pub(crate) fn clients(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
 }
 
 /// One listener as a worker sees it.
@@ -162,6 +172,7 @@ pub(crate) struct Worker {
     spans: Option<Spans>,
     shared: Arc<Shared>,
     drained: Notify,
+    idle_ends: Notify,
     /// New routes came.
     routed: Notify,
     mover: mpsc::UnboundedSender<ToMover>,
@@ -172,6 +183,7 @@ pub(crate) struct Worker {
 pub(crate) struct Options {
     pub(crate) index: u16,
     pub(crate) workers: u16,
+    pub(crate) first_id: u64,
     pub(crate) limits: Limits,
     pub(crate) pools: Vec<(Arc<foreshift_wire::Pool>, Keyed)>,
     pub(crate) access: Option<AccessLog>,
@@ -191,6 +203,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
         let Options {
             index,
             workers,
+            first_id,
             limits,
             pools,
             access,
@@ -219,9 +232,10 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             spans,
             shared,
             drained: Notify::new(),
+            idle_ends: Notify::new(),
             routed: Notify::new(),
             mover,
-            next_id: Cell::new(u64::from(index) + 1),
+            next_id: Cell::new(first_id + u64::from(index) + 1),
         });
         tokio::task::spawn_local(sweep(worker.clone()));
         mailbox::run(worker, mailbox).await;
@@ -272,16 +286,34 @@ impl Worker {
         self.shared.draining.load(Ordering::Relaxed)
     }
 
-    /// Wakes idle connections, so that they see that the worker drains.
-    fn start_draining(&self) {
+    /// A connection that idles is to end now.
+    #[inline]
+    pub(crate) fn ends_idle(&self) -> bool {
+        self.shared.ends_idle.load(Ordering::Relaxed)
+    }
+
+    /// Closes the doors; wakes idle connections where they are to end.
+    fn start_draining(&self, idle: bool) {
         self.shared.draining.store(true, Ordering::Relaxed);
         self.drained.notify_waiters();
+        if idle {
+            self.shared.ends_idle.store(true, Ordering::Relaxed);
+            self.idle_ends.notify_waiters();
+        }
     }
 
     /// Ready once it is known where a pool's sessions live: before that, every answer would be a refusal.
     async fn until_routed(&self, pool: usize) {
         while !self.pools[pool].table.is_routed() {
             self.routed.notified().await;
+        }
+    }
+
+    /// Ready once idle connections are to end.
+    pub(crate) async fn until_idle_ends(&self) {
+        let ends = self.idle_ends.notified();
+        if !self.ends_idle() {
+            ends.await;
         }
     }
 
@@ -293,15 +325,14 @@ impl Worker {
         }
     }
 
-    /// Waits for the client's next request. An error where the deadline passes or the worker drains.
+    /// Waits for the client's next request. An error where the deadline passes or idle connections end.
     pub(crate) async fn next_request(&self, stream: &Stream, deadline: &mut Deadline) -> io::Result<()> {
-        let mut drained = std::pin::pin!(self.drained.notified());
+        let mut ends = std::pin::pin!(self.idle_ends.notified());
         std::future::poll_fn(|cx| {
             if let Poll::Ready(ready) = stream.poll_read_ready(cx) {
                 return Poll::Ready(ready);
             }
-            if drained.as_mut().poll(cx).is_ready() || self.draining() || deadline.poll_passed(cx).is_ready()
-            {
+            if ends.as_mut().poll(cx).is_ready() || self.ends_idle() || deadline.poll_passed(cx).is_ready() {
                 return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
             }
             Poll::Pending

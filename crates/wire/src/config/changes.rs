@@ -44,6 +44,7 @@ impl Config {
         config.api = running.api.clone();
         config.meta = running.meta.clone();
         config.ingress.workers = running.ingress.workers;
+        config.ingress.handover_socket = running.ingress.handover_socket.clone();
         config.ingress.traces = running.ingress.traces.clone();
         config
     }

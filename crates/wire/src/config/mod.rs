@@ -128,6 +128,8 @@ pub struct IngressConfig {
     pub workers: Option<u16>,
     /// How long a graceful shutdown waits for connections to end, before it closes them.
     pub drain_timeout: Duration,
+    /// A Unix socket at which a new process asks to take over; beside the metadata where absent.
+    pub handover_socket: Option<PathBuf>,
     /// Whether and how to write one line for each request to standard output.
     pub access_log: AccessLog,
     /// Distributed traces; `traceparent` passes as it came where absent.
@@ -141,6 +143,7 @@ impl Default for IngressConfig {
         Self {
             workers: None,
             drain_timeout: Duration::from_secs(30),
+            handover_socket: None,
             access_log: AccessLog::Off,
             traces: None,
             limits: Limits::default(),

@@ -44,6 +44,16 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
             table.add("endpoint", format!("is no http:// or https:// URL; {like}"));
         }
     }
+    if let Some(socket) = &config.ingress.handover_socket {
+        // The system's limit for the path of a Unix socket is 107 bytes; a process adds its number for a moment.
+        let length = socket.as_os_str().len();
+        if !(1..=90).contains(&length) {
+            findings.of("ingress").add(
+                "handover_socket",
+                format!("has {length} bytes; name a file with a path of 1 to 90"),
+            );
+        }
+    }
     limits(&config.ingress.limits, findings);
 }
 
