@@ -36,6 +36,14 @@ pub enum Error {
     /// A pool does not take its new settings over.
     #[error("{0}")]
     Pool(String),
+    /// A file that TLS towards a pool's nodes needs cannot be used.
+    #[error("pool {pool}: {source}")]
+    Tls {
+        /// Which pool.
+        pool: PoolName,
+        /// What is wrong with which file.
+        source: Box<foreshift_tls::Error>,
+    },
     /// A pool's model cannot be used.
     #[error("{source}")]
     Model {
@@ -52,7 +60,7 @@ impl Error {
         match self {
             Self::Listen { .. } | Self::NotLoopback { .. } => Some("api.address".into()),
             Self::Model { index, .. } => Some(format!("pool[{index}].forecast.model_path")),
-            Self::Meta(_) | Self::Forecast { .. } | Self::Pool(_) => None,
+            Self::Meta(_) | Self::Forecast { .. } | Self::Pool(_) | Self::Tls { .. } => None,
         }
     }
 }

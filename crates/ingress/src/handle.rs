@@ -71,7 +71,7 @@ pub async fn start_with(
         .collect();
     let count = config.ingress.workers.map_or_else(cores, usize::from).max(1);
     let certificates = Arc::new(Certificates::default());
-    let tls = certificates.prepare(config)?;
+    certificates.watch(certificates.prepare(config)?);
     let mut listeners = Vec::new();
     for index in 0..config.listener.len() {
         listeners.push(take_or_bind(config, index, count, &mut inherited)?);
@@ -91,7 +91,7 @@ pub async fn start_with(
             .transpose()?,
         None => None,
     };
-    let shared = Arc::new(worker::Shared::default());
+    let shared = Arc::new(worker::Shared::new(certificates.clone()));
     let (to_mover, inbox) = mpsc::unbounded_channel();
     let mut workers = Vec::new();
     for index in 0..count {
@@ -119,6 +119,7 @@ pub async fn start_with(
         workers: workers.clone(),
         inbox,
         events,
+        certificates: certificates.clone(),
         ready,
     };
     spawn("mover".into(), move || mover::run(options))?;
@@ -127,7 +128,6 @@ pub async fn start_with(
         Ok(Ok(routes)) => routes?,
         _ => return Err(Error::Thread(std::io::Error::other("the mover ended at once"))),
     }
-    certificates.watch(tls);
     let running = Running::new(secret, &config.pool, access, to_mover, certificates, shared);
     let handle = Handle {
         workers: workers.into(),

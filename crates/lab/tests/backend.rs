@@ -27,6 +27,7 @@ fn as_connection(address: SocketAddr, session: &str, more: &[(&str, &str)]) -> S
         address,
         path: "/".into(),
         headers,
+        tls: None,
     }
 }
 

@@ -13,6 +13,7 @@ mod files;
 mod identity;
 mod listener;
 mod names;
+mod node;
 mod watched;
 
 use std::sync::{Arc, OnceLock};
@@ -23,6 +24,7 @@ pub use check::check;
 pub use error::{Cause, Error, Warning};
 pub use identity::Identity;
 pub use listener::listener;
+pub use node::{NodeTls, pool};
 pub use watched::{Change, Opened, Watched};
 
 /// The protocols that a listener agrees to, preferred first: HTTP/2 and HTTP/1.1.

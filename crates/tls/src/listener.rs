@@ -5,7 +5,7 @@ use std::{
     time::SystemTime,
 };
 
-use foreshift_wire::{ClientAuth, ListenerCertificate};
+use foreshift_wire::{ClientAuth, ListenerCertificate, Protocol};
 use rustls::{
     RootCertStore, ServerConfig,
     server::{ProducesTickets, WebPkiClientVerifier, danger::ClientCertVerifier},
@@ -20,9 +20,11 @@ use crate::{
     provider,
 };
 
-/// The settings of a listener with these certificates, at least one.
+/// The settings of a listener with these certificates, at least one. A TCP listener agrees to no protocol by ALPN: it knows
+/// none.
 pub fn listener(
     certificates: &[ListenerCertificate],
+    protocol: Protocol,
     now: SystemTime,
 ) -> Result<Opened<ServerConfig>, Error> {
     let mut files = Vec::new();
@@ -45,7 +47,11 @@ pub fn listener(
     let tickets = Tickets::default();
     let make = move |read: &[File], now| {
         let (pairs, client_ca) = read.split_at(pairs);
-        settings(pairs, client_ca.first(), client_auth, &tickets, now)
+        let (mut made, warnings) = settings(pairs, client_ca.first(), client_auth, &tickets, now)?;
+        if protocol == Protocol::Http {
+            made.alpn_protocols = ALPN.iter().map(|p| p.to_vec()).collect();
+        }
+        Ok((made, warnings))
     };
     Watched::open(files, Box::new(make), now)
 }
@@ -72,7 +78,6 @@ fn settings(
         .expect("the provider has suites for both versions")
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(names));
-    config.alpn_protocols = ALPN.iter().map(|p| p.to_vec()).collect();
     if let Some(tickets) = tickets.of(client_ca) {
         config.ticketer = tickets;
     }

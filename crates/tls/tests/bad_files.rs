@@ -7,7 +7,7 @@ use std::{
 };
 
 use foreshift_tls::{Error, listener};
-use foreshift_wire::{ClientAuth, ListenerCertificate};
+use foreshift_wire::{ClientAuth, ListenerCertificate, Protocol};
 use rcgen::{CertificateParams, KeyPair};
 
 fn pair(folder: &Path, name: &str) -> ListenerCertificate {
@@ -25,7 +25,7 @@ fn pair(folder: &Path, name: &str) -> ListenerCertificate {
 }
 
 fn error(certificates: &[ListenerCertificate]) -> Error {
-    listener(certificates, SystemTime::now()).unwrap_err()
+    listener(certificates, Protocol::Http, SystemTime::now()).unwrap_err()
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn what_is_no_certificate_or_no_key_is_told_by_its_key_and_file() {
             assert!(!format!("{error} {error:?}").contains(line), "{says}");
         }
     }
-    assert!(listener(std::slice::from_ref(&good), SystemTime::now()).is_ok());
+    assert!(listener(std::slice::from_ref(&good), Protocol::Http, SystemTime::now()).is_ok());
     let broken = ListenerCertificate {
         key: good.key.clone(),
         ..other
@@ -145,12 +145,15 @@ fn a_certificate_out_of_time_is_refused_and_one_that_soon_is_is_warned_about() {
     let files = [files];
     let at = |day: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000 + day * 86_400);
     let warning = |day| {
-        listener(&files, at(day)).map(|o| o.warnings.into_iter().map(|w| w.message).collect::<String>())
+        listener(&files, Protocol::Http, at(day))
+            .map(|o| o.warnings.into_iter().map(|w| w.message).collect::<String>())
     };
     assert_eq!(warning(100).unwrap(), "");
     assert!(warning(355).unwrap().contains("expires on 2031-01-01"));
     let error = warning(366).unwrap_err().to_string();
     assert!(error.contains("expired on 2031-01-01 00:00 UTC"), "{error}");
-    let early = listener(&files, SystemTime::UNIX_EPOCH).unwrap().warnings;
+    let early = listener(&files, Protocol::Http, SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .warnings;
     assert!(early[0].message.contains("begins on 2030-01-01"), "{early:?}");
 }

@@ -3,7 +3,7 @@
 use std::{fs, os::unix::fs::symlink, path::Path, sync::Arc, time::SystemTime};
 
 use foreshift_tls::{Change, Watched, listener};
-use foreshift_wire::{ClientAuth, ListenerCertificate};
+use foreshift_wire::{ClientAuth, ListenerCertificate, Protocol};
 use rcgen::{CertificateParams, KeyPair};
 use rustls::ServerConfig;
 
@@ -22,7 +22,9 @@ fn open(folder: &Path) -> Watched<ServerConfig> {
         client_ca: None,
         client_auth: ClientAuth::Required,
     };
-    listener(&[files], SystemTime::now()).unwrap().watched
+    listener(&[files], Protocol::Http, SystemTime::now())
+        .unwrap()
+        .watched
 }
 
 fn look(watched: &Watched<ServerConfig>) -> Change {
@@ -106,7 +108,9 @@ fn tickets_outlive_a_renewed_certificate_but_not_other_client_authorities() {
         client_ca: Some(ca.clone()),
         client_auth: ClientAuth::Required,
     };
-    let watched = listener(&[files], SystemTime::now()).unwrap().watched;
+    let watched = listener(&[files], Protocol::Http, SystemTime::now())
+        .unwrap()
+        .watched;
     let sealed = watched.current().ticketer.encrypt(b"a session").unwrap();
     write_pair(root.path());
     assert!(matches!(look(&watched), Change::Renewed(_)));

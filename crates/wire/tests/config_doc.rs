@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foreshift_wire::{
     Capacity, Circuit, Config, Duration, Failover, HealthCheck, Mode, ModelScaling, ModelSignal, Pool,
-    PoolForecast, ProxyVersion, Retry, Strategy, Traces, Trigger, UpstreamProtocol,
+    PoolForecast, PoolTls, ProxyVersion, Retry, Strategy, Traces, Trigger, UpstreamProtocol,
 };
 use toml::Value;
 
@@ -24,6 +24,7 @@ const LEAST: &str = r#"
     name = "app"
     health = {}
     circuit = {}
+    tls = {}
     [[pool.node]]
     id = "a"
     address = "127.0.0.1:9001"
@@ -89,6 +90,13 @@ fn all_keys() -> Config {
         failover: Failover::Close,
         upstream_protocol: UpstreamProtocol::Auto,
         send_proxy_protocol: Some(ProxyVersion::V2),
+        tls: Some(PoolTls {
+            ca: Some("ca.pem".into()),
+            server_name: Some("app.internal".into()),
+            verify: true,
+            certificate: Some("us.pem".into()),
+            key: Some("us.key".into()),
+        }),
         connect_timeout: duration,
         request_timeout: duration,
         retry: Retry {

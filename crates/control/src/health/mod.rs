@@ -7,13 +7,21 @@
 mod judge;
 mod probe;
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Weak},
+    time::{Duration, SystemTime},
+};
 
-use foreshift_wire::{HealthCheck, NodeId, ProxyVersion, UpstreamProtocol};
+use foreshift_tls::{NodeTls, Watched};
+use foreshift_wire::{HealthCheck, NodeId, Pool};
 use tokio::{
     sync::{Notify, Semaphore, mpsc},
     task::AbortHandle,
 };
+
+use crate::Error;
 
 pub(crate) use judge::{Judge, Verdict, observed};
 use probe::Probe;
@@ -22,6 +30,8 @@ use probe::Probe;
 const CHECKS_AT_ONCE: usize = 64;
 /// Share of a pause by which it is made shorter or longer.
 const JITTER: f64 = 0.1;
+/// How often the files of certificates are looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What the checks of a node say from now on.
 #[derive(Debug)]
@@ -32,6 +42,19 @@ pub(crate) struct HealthChange {
     pub(crate) verdict: Verdict,
     /// The last check's failure, where it failed.
     pub(crate) reason: Option<String>,
+}
+
+/// Reads what the checks of a pool's nodes need where those speak TLS.
+pub(crate) fn open_tls(pool: &Pool) -> Result<Option<Watched<NodeTls>>, Error> {
+    let opened = pool
+        .tls
+        .as_ref()
+        .map(|tls| foreshift_tls::pool(tls, SystemTime::now()));
+    let opened = opened.transpose().map_err(|source| Error::Tls {
+        pool: pool.name.clone(),
+        source: Box::new(source),
+    })?;
+    Ok(opened.map(|opened| opened.watched))
 }
 
 /// The checks of one pool's nodes. Dropping it ends them.
@@ -58,16 +81,20 @@ impl Checker {
     /// once a check.
     pub(crate) fn new(
         check: HealthCheck,
-        protocol: UpstreamProtocol,
-        proxy: Option<ProxyVersion>,
+        pool: &Pool,
+        tls: Option<Watched<NodeTls>>,
     ) -> (Self, mpsc::UnboundedReceiver<HealthChange>) {
         let (changes, receiver) = mpsc::unbounded_channel();
         let probe = Probe {
             path: check.path.clone(),
-            protocol,
-            proxy,
+            protocol: pool.upstream_protocol,
+            proxy: pool.send_proxy_protocol,
+            tls: tls.map(Arc::new),
             timeout: check.timeout.get(),
         };
+        if let Some(tls) = &probe.tls {
+            tokio::spawn(look_for_ever(Arc::downgrade(tls)));
+        }
         let at_once = Arc::new(Semaphore::new(CHECKS_AT_ONCE));
         (
             Self {
@@ -142,6 +169,17 @@ impl Drop for Checker {
         for checked in self.nodes.values() {
             checked.task.abort();
         }
+    }
+}
+
+/// Follows the files that TLS needs until nothing is checked any more. What is wrong with them is the ingress's to tell.
+async fn look_for_ever(tls: Weak<Watched<NodeTls>>) {
+    let mut ticks = tokio::time::interval(LOOK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(tls) = tls.upgrade() else { return };
+        let _ = tokio::task::spawn_blocking(move || tls.look(SystemTime::now())).await;
     }
 }
 

@@ -1,13 +1,18 @@
 //! One check of one node: a TCP connect, or an HTTP request that must be answered with 2xx or 3xx.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use foreshift_tls::{NodeTls, Watched};
 use foreshift_wire::{ProxyVersion, UpstreamProtocol};
 use http_body_util::Empty;
 use hyper::{Request, StatusCode, client::conn, header};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::{io::AsyncWriteExt, net::TcpStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
+    net::TcpStream,
+};
+use tokio_rustls::{TlsConnector, client::TlsStream};
 
 /// What is asked of a node.
 #[derive(Debug, Clone)]
@@ -16,6 +21,8 @@ pub(super) struct Probe {
     pub(super) protocol: UpstreamProtocol,
     /// The node expects connections to begin with a header of this.
     pub(super) proxy: Option<ProxyVersion>,
+    /// The node speaks TLS.
+    pub(super) tls: Option<Arc<Watched<NodeTls>>>,
     pub(super) timeout: Duration,
 }
 
@@ -26,6 +33,10 @@ pub(super) enum Failure {
     Timeout(Duration),
     #[error("connect: {0}")]
     Connect(std::io::Error),
+    #[error("TLS: {0}")]
+    Tls(std::io::Error),
+    #[error("the node does not speak HTTP/2 (it did not choose \"h2\" by ALPN)")]
+    NotHttp2,
     #[error("HTTP: {0}")]
     Http(#[from] hyper::Error),
     #[error("the health path is no URI: {0}")]
@@ -50,11 +61,19 @@ impl Probe {
                 .await
                 .map_err(Failure::Connect)?;
         }
-        let Some(path) = &self.path else { return Ok(()) };
-        let status = match self.protocol {
-            UpstreamProtocol::Auto => http1(stream, address, path).await?,
-            UpstreamProtocol::H2c => http2(stream, address, path).await?,
+        let http2 = self.protocol.is_http2();
+        let host = Host {
+            address,
+            secure: self.tls.is_some(),
         };
+        let status = match &self.tls {
+            None => ask(stream, self.path.as_deref(), host, http2).await?,
+            Some(tls) => {
+                let stream = shake_hands(stream, &tls.current(), address, http2).await?;
+                ask(stream, self.path.as_deref(), host, http2).await?
+            }
+        };
+        let Some(status) = status else { return Ok(()) };
         match status.is_success() || status.is_redirection() {
             true => Ok(()),
             false => Err(Failure::Status(status)),
@@ -62,9 +81,52 @@ impl Probe {
     }
 }
 
-async fn http1(stream: TcpStream, address: SocketAddr, path: &str) -> Result<StatusCode, Failure> {
+/// A node's certificate is checked even where a connection is enough.
+async fn shake_hands(
+    stream: TcpStream,
+    tls: &NodeTls,
+    address: SocketAddr,
+    http2: bool,
+) -> Result<TlsStream<TcpStream>, Failure> {
+    let config = if http2 { &tls.http2 } else { &tls.http1 };
+    let connector = TlsConnector::from(config.clone());
+    let shaken = connector.connect(tls.name_of(address.ip()), stream).await;
+    let stream = shaken.map_err(Failure::Tls)?;
+    let chose_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    match http2 && !chose_http2 {
+        true => Err(Failure::NotHttp2),
+        false => Ok(stream),
+    }
+}
+
+/// `None` where nothing is asked.
+async fn ask<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    path: Option<&str>,
+    host: Host,
+    http2: bool,
+) -> Result<Option<StatusCode>, Failure> {
+    Ok(match (path, http2) {
+        (None, _) => None,
+        (Some(path), false) => Some(http1(stream, host, path).await?),
+        (Some(path), true) => Some(self::http2(stream, host, path).await?),
+    })
+}
+
+/// What a request says of the node.
+#[derive(Clone, Copy)]
+struct Host {
+    address: SocketAddr,
+    secure: bool,
+}
+
+async fn http1<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    host: Host,
+    path: &str,
+) -> Result<StatusCode, Failure> {
     let request = Request::get(path)
-        .header(header::HOST, address.to_string())
+        .header(header::HOST, host.address.to_string())
         .header(header::USER_AGENT, "foreshift-health")
         .header(header::CONNECTION, "close")
         .body(Empty::<Bytes>::new())?;
@@ -76,8 +138,13 @@ async fn http1(stream: TcpStream, address: SocketAddr, path: &str) -> Result<Sta
     }
 }
 
-async fn http2(stream: TcpStream, address: SocketAddr, path: &str) -> Result<StatusCode, Failure> {
-    let request = Request::get(format!("http://{address}{path}"))
+async fn http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    stream: S,
+    Host { address, secure }: Host,
+    path: &str,
+) -> Result<StatusCode, Failure> {
+    let scheme = if secure { "https" } else { "http" };
+    let request = Request::get(format!("{scheme}://{address}{path}"))
         .header(header::USER_AGENT, "foreshift-health")
         .body(Empty::<Bytes>::new())?;
     let (mut sender, connection) = conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
@@ -113,6 +180,7 @@ mod tests {
             path: path.map(Into::into),
             protocol: UpstreamProtocol::Auto,
             proxy: None,
+            tls: None,
             timeout: Duration::from_secs(5),
         }
     }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use foreshift_tls::{NodeTls, Watched};
 use foreshift_wire::{ForecastConfig, NodeId, NodeRecord, NodeSpec, NodeState, Pool as Settings};
 
 use super::{
@@ -16,7 +17,7 @@ use super::{
 };
 use crate::{
     Error,
-    health::{Checker, Verdict},
+    health::{Checker, Verdict, open_tls},
     learned::Learned,
     pool::models::Models,
 };
@@ -26,6 +27,8 @@ pub(crate) struct NewSettings {
     pub(crate) settings: Settings,
     /// The models to forecast with, where they are other ones than now.
     pub(crate) models: Option<Models>,
+    /// What its nodes are checked with, where they speak TLS.
+    pub(crate) tls: Option<Watched<NodeTls>>,
 }
 
 impl std::fmt::Debug for NewSettings {
@@ -64,6 +67,7 @@ impl NewSettings {
         Ok(Self {
             settings: settings.clone(),
             models,
+            tls: open_tls(settings)?,
         })
     }
 }
@@ -87,23 +91,20 @@ impl Pool {
         self.routes.rebalance(self.settings.balance_factor);
         let checks_differ = before.health != self.settings.health
             || before.upstream_protocol != self.settings.upstream_protocol
-            || before.send_proxy_protocol != self.settings.send_proxy_protocol;
-        let health = checks_differ.then(|| self.check_anew());
+            || before.send_proxy_protocol != self.settings.send_proxy_protocol
+            || before.tls != self.settings.tls;
+        let health = checks_differ.then(|| self.check_anew(new.tls));
         self.take_nodes(&before).await?;
         Ok(health)
     }
 
     /// Ends all checks and begins those that the settings ask for.
-    fn check_anew(&mut self) -> HealthIn {
+    fn check_anew(&mut self, tls: Option<Watched<NodeTls>>) -> HealthIn {
         let Some(check) = &self.settings.health else {
             self.checker = None;
             return None;
         };
-        let (checker, health) = Checker::new(
-            check.clone(),
-            self.settings.upstream_protocol,
-            self.settings.send_proxy_protocol,
-        );
+        let (checker, health) = Checker::new(check.clone(), &self.settings, tls);
         self.checker = Some(checker);
         let specs: Vec<NodeSpec> = self.routes.nodes().map(|record| record.spec.clone()).collect();
         for spec in specs {

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error,
-    health::{Checker, HealthChange},
+    health::{Checker, HealthChange, open_tls},
     metrics::count,
     stop::stopped,
 };
@@ -41,11 +41,8 @@ pub(crate) async fn start(
 ) -> Result<(PoolHandle, JoinHandle<()>), Error> {
     let (checker, health) = match &settings.health {
         Some(check) => {
-            let (checker, health) = Checker::new(
-                check.clone(),
-                settings.upstream_protocol,
-                settings.send_proxy_protocol,
-            );
+            let tls = open_tls(&settings)?;
+            let (checker, health) = Checker::new(check.clone(), &settings, tls);
             (Some(checker), Some(health))
         }
         None => (None, None),

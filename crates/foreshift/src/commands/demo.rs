@@ -94,6 +94,7 @@ pub(crate) fn backend(args: &Backend) -> Result<()> {
         burn: args.burn,
         seed: args.seed,
         stateless: false,
+        tls: None,
     })
 }
 

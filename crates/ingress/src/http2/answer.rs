@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use foreshift_wire::{ConnectionKind, Cookie, SameSite, UpstreamProtocol};
+use foreshift_wire::{ConnectionKind, Cookie, SameSite};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::LengthLimitError;
 use hyper::body::{Body as _, Incoming};
@@ -124,8 +124,7 @@ impl Answering {
         };
         let session = pool.keyed.session(&key);
         worker.connections.assign(&self.stream, session, &key);
-        let http2 =
-            pool.config().upstream_protocol == UpstreamProtocol::H2c || translate::is_grpc(&parts.headers);
+        let http2 = pool.config().upstream_protocol.is_http2() || translate::is_grpc(&parts.headers);
         let body = self.limit(&parts, body)?;
         let told = Told {
             source: source.address,
@@ -134,6 +133,7 @@ impl Answering {
             connection: self.stream.id,
             forwarded: self.client.listener.config.forwarded,
             marking: &self.client.listener.marking,
+            node_secure: pool.config().tls.is_some(),
         };
         guard.mark = translate::request(&mut parts, &told, http2).ok_or(Reject::HOST)?;
 

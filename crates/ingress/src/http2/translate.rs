@@ -78,6 +78,8 @@ pub(super) struct Told<'a> {
     /// Add `Forwarded`.
     pub(super) forwarded: bool,
     pub(super) marking: &'a Marking,
+    /// The node speaks TLS with us.
+    pub(super) node_secure: bool,
 }
 
 /// Makes the client's head the node's. Returns the request's marks, where requests are marked.
@@ -112,7 +114,7 @@ pub(super) fn request(parts: &mut request::Parts, told: &Told<'_>, http2: bool) 
         parts.headers.remove(HOST);
         parts.version = Version::HTTP_2;
         parts.uri = Uri::builder()
-            .scheme("http")
+            .scheme(proto(told.node_secure))
             .authority(host)
             .path_and_query(target)
             .build()
@@ -196,6 +198,7 @@ mod tests {
             connection: ConnectionId(9),
             forwarded: true,
             marking: &marking,
+            node_secure: false,
         };
         let mark = request(&mut parts, &told, false).unwrap().unwrap();
         assert_eq!(parts.headers["x-id"], mark.request_id.unwrap().as_ref());

@@ -77,7 +77,7 @@ pub(super) async fn sender(
     http2: bool,
 ) -> io::Result<Sender> {
     let (worker, pool, upstreams) = (&client.worker, client.pool(), client.upstreams());
-    let connect = || worker.connect(pool, node, stream);
+    let connect = || worker.connect_for(pool, node, stream, http2);
     if http2 {
         let known = upstreams.shared.borrow().get(&address(node)).cloned();
         if let Some(mut sender) = known

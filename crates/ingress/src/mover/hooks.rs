@@ -2,7 +2,7 @@
 //!
 //! Connections are kept and used again, since thousands of sessions may be handed over at once.
 
-use std::{cell::RefCell, fmt::Write as _, net::SocketAddr, rc::Rc, time::Duration};
+use std::{cell::RefCell, fmt::Write as _, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use foreshift_wire::{ConnectionId, NodeId, ProxyVersion, SessionId};
@@ -16,6 +16,11 @@ use hyper_util::rt::TokioIo;
 use std::collections::HashMap;
 use tokio::io::AsyncWriteExt;
 
+use crate::{
+    stream::Stream,
+    tls::{self, PoolTls},
+};
+
 /// Largest state that is carried from node to node.
 const STATE_MAX: usize = 16 * 1024 * 1024;
 const IDLE_MAX: usize = 64;
@@ -27,8 +32,15 @@ pub(super) struct Call<'a> {
     pub(super) path: &'a str,
     pub(super) session: SessionId,
     pub(super) within: Duration,
-    /// The node expects connections to begin with a header of this.
+    pub(super) way: &'a Way,
+}
+
+/// How the nodes of a pool are reached.
+#[derive(Debug, Clone)]
+pub(super) struct Way {
+    /// They expect connections to begin with a header of this.
     pub(super) proxy: Option<ProxyVersion>,
+    pub(super) tls: Option<Arc<PoolTls>>,
 }
 
 type Sender = SendRequest<Full<Bytes>>;
@@ -120,7 +132,7 @@ impl Hooks {
     }
 
     async fn connect(&self, call: &Call<'_>) -> Result<Sender, String> {
-        let Call { address, proxy, .. } = *call;
+        let Call { address, way, .. } = *call;
         let kept = || self.idle.borrow_mut().get_mut(&address).and_then(Vec::pop);
         while let Some(mut sender) = kept() {
             if !sender.is_closed() && sender.ready().await.is_ok() {
@@ -131,11 +143,17 @@ impl Hooks {
             .await
             .map_err(|e| e.to_string())?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
-        if let Some(version) = proxy {
+        if let Some(version) = way.proxy {
             stream
                 .write_all(version.own_header())
                 .await
                 .map_err(|e| e.to_string())?;
+        }
+        let mut stream = Stream::from(stream);
+        if let Some(tls) = &way.tls {
+            let settings = tls.settings();
+            let shaken = tls::connect(stream, &settings, address.ip(), false, call.within);
+            stream = shaken.await.map_err(|e| e.to_string())?;
         }
         let (sender, connection) = handshake(TokioIo::new(stream)).await.map_err(|e| e.to_string())?;
         tokio::task::spawn_local(async move {

@@ -29,7 +29,10 @@ use self::{
     hooks::Hooks,
     pool::{PoolState, Task},
 };
-use crate::message::{Ended, Requests, StreamEvent, ToMover, ToWorker};
+use crate::{
+    message::{Ended, Requests, StreamEvent, ToMover, ToWorker},
+    tls::Certificates,
+};
 
 /// Hand-overs under way at once, except those that a request waits for. More would not end sooner, since the cores
 /// are busy, but each would pause its client longer.
@@ -44,6 +47,7 @@ pub(crate) struct OptionsOfMover {
     pub(crate) workers: Vec<mpsc::UnboundedSender<ToWorker>>,
     pub(crate) inbox: mpsc::UnboundedReceiver<ToMover>,
     pub(crate) events: mpsc::UnboundedSender<IngressEvent>,
+    pub(crate) certificates: Arc<Certificates>,
     /// Told once the first routes are with the workers.
     pub(crate) ready: std::sync::mpsc::SyncSender<Result<(), Error>>,
 }
@@ -72,6 +76,7 @@ struct Mover {
     ending: HashMap<Id, Ending>,
     queue: VecDeque<Id>,
     hooks: Hooks,
+    certificates: Arc<Certificates>,
     notes: mpsc::UnboundedSender<Note>,
     generation: u64,
 }
@@ -88,6 +93,7 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
             workers,
             mut inbox,
             events,
+            certificates,
             ready,
         } = options;
         let (notes, mut noted) = mpsc::unbounded_channel();
@@ -100,6 +106,7 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
             ending: HashMap::new(),
             queue: VecDeque::new(),
             hooks: Hooks::default(),
+            certificates,
             notes,
             generation: 0,
         };

@@ -5,7 +5,12 @@ use std::time::{Duration, Instant};
 use foreshift_migration::{Action, Event};
 use foreshift_wire::{ConnectionId, MoveFailure};
 
-use super::{Id, Mover, Note, active::Ending, hooks::Call};
+use super::{
+    Id, Mover, Note,
+    active::Ending,
+    hooks::{Call, Way},
+    pool::PoolState,
+};
 use crate::message::{Ended, StreamCommand, ToWorker};
 
 /// Streams report their pause within this time.
@@ -70,6 +75,13 @@ impl Mover {
         });
     }
 
+    fn way(&self, pool: &PoolState) -> Way {
+        Way {
+            proxy: pool.config.send_proxy_protocol,
+            tls: self.certificates.pool(&pool.config.name),
+        }
+    }
+
     fn hand_off(&self, id: Id, sent: Vec<(ConnectionId, u64)>) {
         let Some(active) = self.active.get(&id) else {
             return;
@@ -79,7 +91,7 @@ impl Mover {
             .deadline
             .map(|d| d.saturating_duration_since(Instant::now()));
         let within = left.unwrap_or_default() + HOOK_GRACE;
-        let proxy = pool.config.send_proxy_protocol;
+        let way = self.way(pool);
         let path = pool.config.handoff_path.clone().unwrap_or_default();
         let holders: Vec<_> = active
             .journey
@@ -97,7 +109,7 @@ impl Mover {
                     path: &path,
                     session,
                     within,
-                    proxy,
+                    way: &way,
                 };
                 // Only the node that serves the session has been sent its messages.
                 match hooks
@@ -131,7 +143,7 @@ impl Mover {
         let address = pool.address(&active.journey.to);
         let path = pool.config.resume_path.clone().unwrap_or_default();
         let within = pool.config.migration_deadline.get();
-        let proxy = pool.config.send_proxy_protocol;
+        let way = self.way(pool);
         self.call(id, async move {
             let Some(address) = address else {
                 return Event::ResumeFailed("the node is not known".into());
@@ -141,7 +153,7 @@ impl Mover {
                 path: &path,
                 session,
                 within,
-                proxy,
+                way: &way,
             };
             match hooks.resume(&call, &from, state).await {
                 Ok(()) => Event::Resumed,
@@ -159,10 +171,10 @@ impl Mover {
         let address = pool.address(&active.journey.from);
         let path = pool.config.resume_path.clone().unwrap_or_default();
         let within = pool.config.migration_deadline.get();
-        let proxy = pool.config.send_proxy_protocol;
+        let way = self.way(pool);
         self.call(id, async move {
             if let Some(address) = address {
-                let call = Call { address, path: &path, session, within, proxy };
+                let call = Call { address, path: &path, session, within, way: &way };
                 if let Err(error) = hooks.give_back(&call, state).await {
                     tracing::error!(%session, %error, "a node could not be given back the state of a session");
                 }

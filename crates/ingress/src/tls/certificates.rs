@@ -9,8 +9,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use foreshift_tls::{Change, Watched};
-use foreshift_wire::{Config, Listener, ListenerCertificate};
+use foreshift_tls::{Change, NodeTls, Opened, Watched};
+use foreshift_wire::{Config, ListenerCertificate, PoolName, Protocol};
 use rustls::ServerConfig;
 
 use crate::error::Error;
@@ -18,31 +18,55 @@ use crate::error::Error;
 /// How often the files are looked at.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// TLS of one listener; its workers share it.
+/// Files of one listener or pool as configured, and what is made of them. The workers share it.
 #[derive(Debug)]
-pub(crate) struct ListenerTls {
-    name: String,
-    configured: Vec<ListenerCertificate>,
-    watched: Watched<ServerConfig>,
+pub(crate) struct InUse<C, T> {
+    /// Whose it is, for people.
+    who: String,
+    configured: C,
+    watched: Watched<T>,
     failures: AtomicU64,
 }
 
-impl ListenerTls {
-    fn open(listener: &Listener) -> Result<Self, foreshift_tls::Error> {
-        let opened = foreshift_tls::listener(&listener.tls, SystemTime::now())?;
-        for warning in opened.warnings {
-            tracing::warn!(listener = listener.name, "{}", warning.message);
-        }
-        Ok(Self {
-            name: listener.name.clone(),
-            configured: listener.tls.clone(),
-            watched: opened.watched,
-            failures: AtomicU64::new(0),
-        })
-    }
+/// TLS of one listener.
+pub(crate) type ListenerTls = InUse<(Vec<ListenerCertificate>, Protocol), ServerConfig>;
+/// TLS towards the nodes of one pool.
+pub(crate) type PoolTls = InUse<foreshift_wire::PoolTls, NodeTls>;
 
+impl<C: Clone + PartialEq, T> InUse<C, T> {
+    /// What is known already, read again, where it is of the same files; else it is opened.
+    fn open(
+        who: String,
+        configured: &C,
+        known: Option<&Arc<Self>>,
+        open: impl FnOnce(&C, SystemTime) -> Result<Opened<T>, foreshift_tls::Error>,
+    ) -> Result<Arc<Self>, foreshift_tls::Error> {
+        let now = SystemTime::now();
+        if let Some(known) = known.filter(|known| known.configured == *configured) {
+            return match known.watched.reload(now) {
+                Change::Failed(error) => Err(error),
+                change => {
+                    known.tell(change);
+                    Ok(known.clone())
+                }
+            };
+        }
+        let Opened { watched, warnings } = open(configured, now)?;
+        for warning in warnings {
+            tracing::warn!(who, "{}", warning.message);
+        }
+        Ok(Arc::new(Self {
+            who,
+            configured: configured.clone(),
+            watched,
+            failures: AtomicU64::new(0),
+        }))
+    }
+}
+
+impl<C, T> InUse<C, T> {
     /// The settings for a new connection.
-    pub(crate) fn settings(&self) -> Arc<ServerConfig> {
+    pub(crate) fn settings(&self) -> Arc<T> {
         self.watched.current()
     }
 
@@ -51,25 +75,33 @@ impl ListenerTls {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
+    fn look(&self) {
+        self.tell(self.watched.look(SystemTime::now()));
+    }
+
     fn tell(&self, change: Change) {
-        let listener = &self.name;
+        let who = &self.who;
         match change {
             Change::None => {}
             Change::Renewed(warnings) => {
-                tracing::info!(listener, "certificates were read again and serve new connections");
+                tracing::info!(who, "certificates were read again and serve new connections");
                 for warning in warnings {
-                    tracing::warn!(listener, "{}", warning.message);
+                    tracing::warn!(who, "{}", warning.message);
                 }
             }
             Change::Failed(error) => {
-                tracing::error!(listener, %error, "a changed file cannot be used; the certificates of before stay");
+                tracing::error!(who, %error, "a changed file cannot be used; the certificates of before stay");
             }
         }
     }
 }
 
-/// What a configuration needs, by the listeners' names.
-pub(crate) type Settings = BTreeMap<String, Arc<ListenerTls>>;
+/// What a configuration needs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Settings {
+    listeners: BTreeMap<String, Arc<ListenerTls>>,
+    pools: BTreeMap<PoolName, Arc<PoolTls>>,
+}
 
 /// All certificates of the data plane.
 #[derive(Debug, Default)]
@@ -88,43 +120,55 @@ impl Certificates {
 
     /// Those of a listener.
     pub(crate) fn listener(&self, name: &str) -> Option<Arc<ListenerTls>> {
-        self.lock().settings.get(name).cloned()
+        self.lock().settings.listeners.get(name).cloned()
+    }
+
+    /// Those for a pool's nodes.
+    pub(crate) fn pool(&self, name: &PoolName) -> Option<Arc<PoolTls>> {
+        self.lock().settings.pools.get(name).cloned()
     }
 
     /// Reads what a configuration needs. What is in use already under the same names of files is read again.
     pub(crate) fn prepare(&self, config: &Config) -> Result<Settings, Error> {
-        let mut settings = Settings::new();
-        for (index, listener) in config.listener.iter().enumerate() {
+        let known = self.lock().settings.clone();
+        let mut settings = Settings::default();
+        let failed = |table: String, name: &str| {
+            let name = name.to_owned();
+            move |source| Error::Tls {
+                table,
+                name,
+                source: Box::new(source),
+            }
+        };
+        for (n, listener) in config.listener.iter().enumerate() {
             if listener.tls.is_empty() {
                 continue;
             }
-            let tls = self.open(listener).map_err(|source| Error::Tls {
-                table: format!("listener[{index}]"),
-                name: format!("listener {}", listener.name),
-                source: Box::new(source),
-            })?;
-            settings.insert(listener.name.clone(), tls);
+            let who = format!("listener {}", listener.name);
+            let known = known.listeners.get(&listener.name);
+            let open =
+                |configured: &(Vec<_>, _), now| foreshift_tls::listener(&configured.0, configured.1, now);
+            let configured = (listener.tls.clone(), listener.protocol);
+            let tls = InUse::open(who.clone(), &configured, known, open);
+            let tls = tls.map_err(failed(format!("listener[{n}]"), &who))?;
+            settings.listeners.insert(listener.name.clone(), tls);
+        }
+        for (n, pool) in config.pool.iter().enumerate() {
+            let Some(configured) = &pool.tls else { continue };
+            let who = format!("pool {}", pool.name);
+            let known = known.pools.get(&pool.name);
+            let tls = InUse::open(who.clone(), configured, known, foreshift_tls::pool);
+            let tls = tls.map_err(failed(format!("pool[{n}]"), &who))?;
+            settings.pools.insert(pool.name.clone(), tls);
         }
         Ok(settings)
-    }
-
-    fn open(&self, listener: &Listener) -> Result<Arc<ListenerTls>, foreshift_tls::Error> {
-        match self.listener(&listener.name) {
-            Some(known) if known.configured == listener.tls => {
-                match known.watched.reload(SystemTime::now()) {
-                    Change::Failed(error) => return Err(error),
-                    change => known.tell(change),
-                }
-                Ok(known)
-            }
-            _ => ListenerTls::open(listener).map(Arc::new),
-        }
     }
 
     /// From now on these are in use; their files are looked at until nobody uses the certificates any more.
     pub(crate) fn watch(self: &Arc<Self>, settings: Settings) {
         let mut state = self.lock();
-        let first = !state.watched && !settings.is_empty();
+        let empty = settings.listeners.is_empty() && settings.pools.is_empty();
+        let first = !state.watched && !empty;
         state.watched |= first;
         state.settings = settings;
         if first {
@@ -134,10 +178,9 @@ impl Certificates {
 
     /// Looks at all files once.
     fn look(&self) {
-        let all: Vec<_> = self.lock().settings.values().cloned().collect();
-        for tls in all {
-            tls.tell(tls.watched.look(SystemTime::now()));
-        }
+        let Settings { listeners, pools } = self.lock().settings.clone();
+        listeners.values().for_each(|tls| tls.look());
+        pools.values().for_each(|tls| tls.look());
     }
 }
 

@@ -6,10 +6,12 @@
 
 mod accept;
 mod certificates;
+mod connect;
 mod handshake;
 mod session;
 mod stream;
 
 pub(crate) use accept::accept;
-pub(crate) use certificates::{Certificates, ListenerTls, Settings};
+pub(crate) use certificates::{Certificates, ListenerTls, PoolTls, Settings};
+pub(crate) use connect::connect;
 pub(crate) use stream::TlsStream;

@@ -10,7 +10,6 @@ use rustls::{
 /// A session of either side.
 pub(super) enum Session {
     /// We are the client, of a node.
-    #[expect(dead_code, reason = "nodes are not connected to over TLS yet")]
     Client(Box<UnbufferedClientConnection>),
     /// We are the server, of a client.
     Server(Box<UnbufferedServerConnection>),

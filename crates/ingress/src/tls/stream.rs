@@ -109,6 +109,11 @@ impl TlsStream {
         &self.socket
     }
 
+    /// Whether HTTP/2 was agreed on.
+    pub(super) fn chose_http2(&self) -> bool {
+        self.state.borrow().session.state().alpn_protocol() == Some(b"h2")
+    }
+
     pub(super) fn into_socket(self) -> TcpStream {
         self.socket
     }
@@ -175,7 +180,7 @@ impl TlsStream {
         if state.plain_read < state.plain.len() {
             return Ok(state.read_plain(buffer));
         }
-        if state.has_record() {
+        if state.end != Some(End::Violated) && state.has_record() {
             match state.process_kept(buffer, false) {
                 Ok(0) => {}
                 other => return other.map_err(violation),
@@ -326,7 +331,7 @@ impl State {
                 Ok(Stand::More) if self.unsent.len() - self.sent > UNSENT_MAX => {
                     self.end = Some(End::Violated);
                     let why = "the peer makes us answer and does not read".to_owned();
-                    return (at, Err(rustls::Error::General(why)));
+                    return (input.len(), Err(rustls::Error::General(why)));
                 }
                 Ok(Stand::More) if all || sink.filled() < room || room == 0 => {}
                 Ok(Stand::PeerClosed) => self.end = Some(End::Closed),
@@ -335,16 +340,16 @@ impl State {
                 }
                 Err(error) => {
                     self.end = Some(End::Violated);
-                    // What is left to say is an alert that tells why.
-                    let more = |s: &mut Session, input: &mut [u8], out: &mut Vec<u8>| {
-                        s.advance(input, &mut Sink::new(&mut [], &mut Vec::new()), out, Wish::Take)
-                    };
-                    while let (used, Ok(Stand::More)) =
-                        more(&mut self.session, &mut input[at..], &mut self.unsent)
-                    {
-                        at += used;
+                    // What is left to say is an alert that tells why. No more input is looked at: it would be a second
+                    // violation, and the session may not answer that.
+                    while self.session.state().wants_write() {
+                        let mut rest = Vec::new();
+                        let mut nothing = Sink::new(&mut [], &mut rest);
+                        let _ = self
+                            .session
+                            .advance(&mut [], &mut nothing, &mut self.unsent, Wish::Take);
                     }
-                    return (at, Err(error));
+                    return (input.len(), Err(error));
                 }
             }
         }

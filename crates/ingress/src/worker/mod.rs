@@ -45,7 +45,7 @@ use crate::{
     spans::Spans,
     stream::Stream,
     table::Table,
-    tls::ListenerTls,
+    tls::{self, Certificates, ListenerTls, PoolTls},
 };
 
 /// What all workers share. Nothing in it is touched per request.
@@ -57,6 +57,16 @@ pub(crate) struct Shared {
     ends_idle: AtomicBool,
     open: AtomicUsize,
     per_source: Mutex<HashMap<IpAddr, u32>>,
+    certificates: Arc<Certificates>,
+}
+
+impl Shared {
+    pub(crate) fn new(certificates: Arc<Certificates>) -> Self {
+        Self {
+            certificates,
+            ..Self::default()
+        }
+    }
 }
 
 impl Shared {
@@ -80,7 +90,7 @@ pub(crate) struct Listener {
 impl Listener {
     /// Whether the pool's nodes speak HTTP/2, so that requests have to be translated.
     pub(crate) fn http2_upstream(&self, worker: &Worker) -> bool {
-        worker.pools[self.pool].config().upstream_protocol == foreshift_wire::UpstreamProtocol::H2c
+        worker.pools[self.pool].config().upstream_protocol.is_http2()
     }
 }
 
@@ -88,6 +98,8 @@ impl Listener {
 pub(crate) struct Pool {
     pub(crate) name: PoolName,
     config: Live<foreshift_wire::Pool>,
+    /// TLS towards its nodes.
+    tls: Live<Option<Arc<PoolTls>>>,
     pub(crate) keyed: Keyed,
     pub(crate) table: Table,
     pub(crate) http2: crate::http2::Upstreams,
@@ -122,10 +134,11 @@ impl Pool {
 }
 
 impl Pool {
-    fn new(config: &foreshift_wire::Pool, keyed: Keyed, workers: u16) -> Self {
+    fn new(config: &foreshift_wire::Pool, keyed: Keyed, workers: u16, certificates: &Certificates) -> Self {
         Self {
             name: config.name.clone(),
             config: Live::new(config.clone()),
+            tls: Live::new(certificates.pool(&config.name)),
             keyed,
             table: Table::new(),
             http2: Default::default(),
@@ -135,14 +148,16 @@ impl Pool {
     }
 
     /// Takes new settings.
-    fn take(&self, config: &foreshift_wire::Pool, workers: u16) {
+    fn take(&self, config: &foreshift_wire::Pool, workers: u16, certificates: &Certificates) {
         self.resending.renew(&config.retry, workers);
-        if config.send_proxy_protocol != self.config().send_proxy_protocol {
+        let former = self.config();
+        if (config.send_proxy_protocol, &config.tls) != (former.send_proxy_protocol, &former.tls) {
             // What is open began otherwise.
             let nodes = self.table.nodes();
             nodes.iter().for_each(|node| node.forget_idle());
             self.http2.forget(&nodes);
         }
+        self.tls.set(certificates.pool(&config.name));
         self.config.set(config.clone());
     }
 
@@ -215,7 +230,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
         let connections = Connections::new(pools.len());
         let grown = Grown::new();
         for (config, keyed) in pools {
-            grown.push(Pool::new(&config, keyed, workers));
+            grown.push(Pool::new(&config, keyed, workers, &shared.certificates));
         }
         let worker = Rc::new(Worker {
             index,
@@ -271,10 +286,11 @@ impl Worker {
     /// Takes a pool's new settings, or a new pool. One that has no key yet is not known, and is left out.
     fn take_pool(&self, index: usize, config: &foreshift_wire::Pool, keyed: Option<Keyed>) {
         match (self.pools.get(index), keyed) {
-            (Some(pool), _) => pool.take(config, self.workers),
+            (Some(pool), _) => pool.take(config, self.workers, &self.shared.certificates),
             (None, Some(keyed)) => {
                 self.connections.add_pool();
-                self.pools.push(Pool::new(config, keyed, self.workers));
+                let pool = Pool::new(config, keyed, self.workers, &self.shared.certificates);
+                self.pools.push(pool);
             }
             (None, None) => {}
         }
@@ -388,16 +404,43 @@ impl Worker {
         }
     }
 
-    /// Connects to a node within the pool's `connect_timeout`. A failure makes the node suspect.
+    /// Connects to a node, for HTTP/1.1, within the pool's `connect_timeout`. A failure makes the node suspect.
     pub(crate) async fn connect(
         &self,
         pool: &Pool,
         node: &Rc<Node>,
         client: &Connection,
     ) -> io::Result<Stream> {
-        let connected = connect(node.address, pool.config().connect_timeout.get())
+        self.connect_for(pool, node, client, false).await
+    }
+
+    /// As [`Self::connect`]. `http2`: a node under TLS must agree to HTTP/2.
+    pub(crate) async fn connect_for(
+        &self,
+        pool: &Pool,
+        node: &Rc<Node>,
+        client: &Connection,
+        http2: bool,
+    ) -> io::Result<Stream> {
+        let within = pool.config().connect_timeout.get();
+        let connected = connect(node.address, within)
             .await
             .and_then(|stream| pool.announce(stream, client));
+        let connected = match (connected, &*pool.tls.get()) {
+            (Ok(stream), Some(tls)) => {
+                let settings = tls.settings();
+                // On the heap, as a request in the clear need not make room for it.
+                let shaken =
+                    Box::pin(tls::connect(stream, &settings, node.address.ip(), http2, within)).await;
+                shaken.inspect_err(|error| {
+                    tls.failed();
+                    if !node.is_suspect(Instant::now()) {
+                        tracing::warn!(pool = %pool.name, node = %node.id, address = %node.address, %error, "a node cannot be used");
+                    }
+                })
+            }
+            (connected, _) => connected,
+        };
         if let Err(error) = &connected {
             self.suspect(pool, node, &format!("connect to {}: {error}", node.address));
         }

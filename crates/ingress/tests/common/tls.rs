@@ -12,7 +12,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
 };
 use rustls::{
-    ClientConfig, RootCertStore,
+    ClientConfig, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName},
 };
 use tempfile::TempDir;
@@ -116,6 +116,28 @@ impl Pki {
             .expect("the provider's versions")
             .with_root_certificates(self.roots())
             .with_no_client_auth()
+    }
+
+    /// A node with these files; it wants client certificates of this authority where `client_auth`.
+    pub fn node(&self, files: &Files, client_auth: bool) -> Arc<ServerConfig> {
+        use rustls::{pki_types::pem::PemObject, server::WebPkiClientVerifier};
+        let builder = ServerConfig::builder_with_provider(foreshift_tls::provider())
+            .with_safe_default_protocol_versions()
+            .expect("the provider's versions");
+        let builder = match client_auth {
+            false => builder.with_no_client_auth(),
+            true => {
+                let roots = Arc::new(self.roots());
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, foreshift_tls::provider());
+                builder.with_client_cert_verifier(verifier.build().expect("an authority"))
+            }
+        };
+        let key = PrivateKeyDer::from_pem_file(&files.key).expect("a key");
+        let mut config = builder
+            .with_single_cert(vec![certificate_in(files)], key)
+            .expect("they fit");
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Arc::new(config)
     }
 
     /// A client with a certificate.

@@ -19,11 +19,12 @@ use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::{Notify, mpsc, watch},
     task::{JoinHandle, JoinSet},
 };
+use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use fault::{Faults, Spoilable, Spoiler};
 use service::Service;
@@ -52,6 +53,8 @@ pub struct BackendOptions {
     pub seed: u64,
     /// Take over a WebSocket whose session was not resumed here, as a node without hooks does.
     pub stateless: bool,
+    /// Speak TLS with these settings, on every connection.
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 impl Default for BackendOptions {
@@ -66,6 +69,7 @@ impl Default for BackendOptions {
             burn: false,
             seed: 1,
             stateless: false,
+            tls: None,
         }
     }
 }
@@ -113,6 +117,7 @@ impl Backend {
             burn,
             seed,
             stateless,
+            tls,
             ..
         } = options;
         let shared = Arc::new(Shared {
@@ -120,6 +125,7 @@ impl Backend {
             workers: Workers::new(workers, service_time, spread, burn, seed),
             sessions: Sessions::default(),
             stateless,
+            tls,
             faults: Faults::default(),
             death: Notify::new(),
             refusing: watch::Sender::new(false),
@@ -197,6 +203,7 @@ struct Shared {
     workers: Workers,
     sessions: Sessions,
     stateless: bool,
+    tls: Option<Arc<ServerConfig>>,
     faults: Faults,
     death: Notify,
     refusing: watch::Sender<bool>,
@@ -265,7 +272,7 @@ async fn connection(shared: Arc<Shared>, mut stream: TcpStream, number: u64) {
     // Without it answers wait for each other's acknowledgement; slower, not wrong.
     let _ = stream.set_nodelay(true);
     match shared.faults.at(Step::Accept) {
-        None | Some(Fault::Refuse) => serve(shared, stream, number).await,
+        None | Some(Fault::Refuse) => protect(shared, stream, number).await,
         Some(Fault::Reset) => fault::reset(&stream),
         Some(Fault::Stall) => std::future::pending().await,
         Some(Fault::Garbage) => _ = stream.write_all(&[0xFF; 64]).await,
@@ -273,9 +280,26 @@ async fn connection(shared: Arc<Shared>, mut stream: TcpStream, number: u64) {
     }
 }
 
-async fn serve(shared: Arc<Shared>, stream: TcpStream, number: u64) {
+/// Serves a connection, under TLS where that is spoken. What is spoilt then is the ciphertext.
+async fn protect(shared: Arc<Shared>, stream: TcpStream, number: u64) {
     let spoiler = Spoiler::default();
-    let stream = TokioIo::new(Spoilable::new(stream, spoiler.clone()));
+    let stream = Spoilable::new(stream, spoiler.clone());
+    let Some(tls) = shared.tls.clone() else {
+        return serve(shared, stream, spoiler, number).await;
+    };
+    match TlsAcceptor::from(tls).accept(stream).await {
+        Ok(stream) => serve(shared, stream, spoiler, number).await,
+        Err(error) => tracing::debug!(%error, "no TLS handshake"),
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    shared: Arc<Shared>,
+    stream: S,
+    spoiler: Spoiler,
+    number: u64,
+) {
+    let stream = TokioIo::new(stream);
     let (upgrades, mut upgraded) = mpsc::unbounded_channel();
     let service = Service {
         shared: shared.clone(),

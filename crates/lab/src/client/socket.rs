@@ -1,13 +1,20 @@
 //! A WebSocket client that numbers its messages and checks the answers.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, pki_types::ServerName},
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async_with_config,
     tungstenite::{
@@ -37,6 +44,8 @@ pub struct SocketOptions {
     pub path: String,
     /// Headers of the handshake, such as `x-user`.
     pub headers: Vec<(String, String)>,
+    /// Speak TLS with these settings, and ask for this name.
+    pub tls: Option<(Arc<ClientConfig>, ServerName<'static>)>,
 }
 
 impl SocketOptions {
@@ -46,6 +55,7 @@ impl SocketOptions {
             address,
             path: "/".into(),
             headers: vec![("x-user".into(), user.into())],
+            tls: None,
         }
     }
 
@@ -70,7 +80,12 @@ pub enum Style {
     Fragmented(usize),
 }
 
-type Stream = WebSocketStream<TcpStream>;
+/// A connection, whatever protects it.
+trait Io: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin + std::fmt::Debug> Io for S {}
+
+type Stream = WebSocketStream<Box<dyn Io>>;
 
 /// An open WebSocket to a lab backend, perhaps with something in between.
 ///
@@ -110,6 +125,10 @@ impl Socket {
     pub async fn connect(options: &SocketOptions) -> anyhow::Result<Self> {
         let stream = TcpStream::connect(options.address).await?;
         stream.set_nodelay(true)?;
+        let stream: Box<dyn Io> = match options.tls.clone() {
+            None => Box::new(stream),
+            Some((config, name)) => Box::new(TlsConnector::from(config).connect(name, stream).await?),
+        };
         let (stream, _) = client_async_with_config(options.request()?, stream, Some(socket_config())).await?;
         let (sender, receiver) = stream.split();
         Ok(Self {

@@ -32,7 +32,7 @@ pub use pool::{
 };
 pub use proxy::ProxyVersion;
 pub use retry::{Retry, RetryOn};
-pub use tls::{ClientAuth, ListenerCertificate};
+pub use tls::{ClientAuth, ListenerCertificate, PoolTls};
 
 /// Everything that `foreshift run` needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

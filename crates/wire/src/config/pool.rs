@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Circuit, Duration, ProxyVersion, Retry};
+use super::{Circuit, Duration, PoolTls, ProxyVersion, Retry};
 use crate::{Capacity, NodeId, PoolName};
 
 /// `[[pool]]`
@@ -66,7 +66,10 @@ pub struct Pool {
     /// Begin connections to the nodes with a PROXY protocol header that names the client. They are not shared by clients then.
     #[serde(default)]
     pub send_proxy_protocol: Option<ProxyVersion>,
-    /// Time to connect to a node.
+    /// How connections to the nodes are protected; in the clear where absent.
+    #[serde(default)]
+    pub tls: Option<PoolTls>,
+    /// Time to connect to a node, a TLS handshake included.
     #[serde(default = "connect_timeout")]
     pub connect_timeout: Duration,
     /// Time for a node to begin its answer.
@@ -168,6 +171,15 @@ pub enum UpstreamProtocol {
     Auto,
     /// HTTP/2 in the clear for all but WebSockets.
     H2c,
+    /// HTTP/2 over TLS for all but WebSockets; the node must agree to it (ALPN).
+    H2,
+}
+
+impl UpstreamProtocol {
+    /// Whether it is HTTP/2 for all but WebSockets.
+    pub fn is_http2(self) -> bool {
+        self != Self::Auto
+    }
 }
 
 /// `[pool.forecast]`

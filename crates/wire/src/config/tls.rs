@@ -1,4 +1,4 @@
-//! `tls` of a listener: which files protect its connections.
+//! `tls` of a listener and of a pool: which files protect their connections.
 //!
 //! Only names of files are here. `foreshift_tls` reads them.
 
@@ -34,6 +34,34 @@ pub enum ClientAuth {
     Required,
     /// A client without one is served too; a wrong one is refused.
     Optional,
+}
+
+/// `tls` of a pool: how connections to its nodes are protected.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PoolTls {
+    /// PEM file with the authorities that the nodes' certificates must lead to; those of the system where absent.
+    pub ca: Option<PathBuf>,
+    /// Name that is asked for (SNI) and that the certificate must have; the node's IP address where absent.
+    pub server_name: Option<String>,
+    /// Whether the nodes' certificates are verified at all.
+    pub verify: bool,
+    /// PEM file with a certificate that nodes may ask for, and those between it and the root.
+    pub certificate: Option<PathBuf>,
+    /// PEM file with its private key.
+    pub key: Option<PathBuf>,
+}
+
+impl Default for PoolTls {
+    fn default() -> Self {
+        Self {
+            ca: None,
+            server_name: None,
+            verify: true,
+            certificate: None,
+            key: None,
+        }
+    }
 }
 
 /// A table, or a list of at least one. By hand, because an untagged enum cannot say which key is wrong.

@@ -30,6 +30,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         hooks(pool, &mut table);
         protocols(config, pool, &mut table);
         resilience::check(pool, &mut table);
+        tls(pool, &mut table);
         model(&pool.forecast, &mut table.of("forecast"));
         if let Some(health) = &pool.health {
             self::health(health, &mut table.of("health"));
@@ -142,6 +143,54 @@ fn protocols(config: &Config, pool: &Pool, table: &mut Table<'_>) {
             "failover",
             format!("listener {name:?} is protocol = \"tcp\" without boundaries between messages, so no other node can go on; leave it out"),
         );
+    }
+}
+
+fn tls(pool: &Pool, table: &mut Table<'_>) {
+    match (pool.upstream_protocol, &pool.tls) {
+        (UpstreamProtocol::H2, None) => table.add(
+            "upstream_protocol",
+            "\"h2\" is HTTP/2 over TLS; set tls, or use \"h2c\" for HTTP/2 in the clear",
+        ),
+        (UpstreamProtocol::H2c, Some(_)) => table.add(
+            "upstream_protocol",
+            "\"h2c\" is HTTP/2 in the clear; use \"h2\" with tls",
+        ),
+        _ => {}
+    }
+    let Some(tls) = &pool.tls else { return };
+    let mut table = table.of("tls");
+    for (key, path) in [
+        ("ca", &tls.ca),
+        ("certificate", &tls.certificate),
+        ("key", &tls.key),
+    ] {
+        if path.as_ref().is_some_and(|path| path.as_os_str().is_empty()) {
+            table.add(key, "is empty; name a PEM file");
+        }
+    }
+    if let Some(name) = &tls.server_name {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:".contains(&b);
+        if name.is_empty() || !name.bytes().all(allowed) {
+            table.add(
+                "server_name",
+                format!("{name:?} is neither a DNS name nor an IP address"),
+            );
+        }
+    }
+    match (&tls.certificate, &tls.key) {
+        (Some(_), None) => table.add(
+            "certificate",
+            "without key it cannot be shown; set both or neither",
+        ),
+        (None, Some(_)) => table.add(
+            "key",
+            "without certificate there is nothing to show; set both or neither",
+        ),
+        _ => {}
+    }
+    if !tls.verify && tls.ca.is_some() {
+        table.add("ca", "is not used with verify = false; leave one of them out");
     }
 }
 

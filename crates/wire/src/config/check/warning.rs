@@ -68,6 +68,12 @@ fn pool(pool: &Pool, table: &mut Table<'_>) {
             "not set: a node that fails is only found by requests that fail",
         );
     }
+    if pool.tls.as_ref().is_some_and(|tls| !tls.verify) {
+        table.of("tls").add(
+            "verify",
+            "false: whoever can take a node's place on the network can read and change everything",
+        );
+    }
     if pool.mode == Mode::Act && pool.node.len() == 1 {
         table.add(
             "mode",
