@@ -62,7 +62,7 @@ impl Connection {
     pub(crate) fn is_stream(&self) -> bool {
         matches!(
             self.kind.get(),
-            ConnectionKind::Websocket | ConnectionKind::EventStream
+            ConnectionKind::Websocket | ConnectionKind::EventStream | ConnectionKind::TcpFramed
         )
     }
 

@@ -1,4 +1,4 @@
-//! Going on with another node: what WebSockets and event streams have in common.
+//! Going on with another node: what WebSockets, event streams and framed TCP have in common.
 //!
 //! A request that opened a stream is sent again, to the node that a plan names or, where the old one died, to
 //! the next one that is ready.
@@ -15,7 +15,7 @@ use crate::{
     connections::Connection,
     http1::{Method, ResponseHead, translate_response},
     io::{Deadline, Input, write_all},
-    message::{Reached, StreamCommand, ToMover},
+    message::{Reached, StreamCommand, StreamEvent, ToMover},
     node::Node,
     stream::Stream,
     worker::{Worker, connect},
@@ -43,6 +43,73 @@ pub(crate) trait Resume {
         fields: &Fields<'_>,
         within: Duration,
     ) -> Result<Self::Resumed, String>;
+}
+
+/// A hand-over under way, as the stream sees it. `T`: what it needs of the new node's answer.
+pub(crate) struct Moving<T> {
+    pub(crate) to: Rc<Node>,
+    pub(crate) socket: Option<Stream>,
+    pub(crate) opened: Option<(Stream, T)>,
+}
+
+impl<T> Moving<T> {
+    pub(crate) fn new(to: Rc<Node>) -> Self {
+        Self {
+            to,
+            socket: None,
+            opened: None,
+        }
+    }
+}
+
+/// What is to be done where a stream is told to move to a node.
+pub(crate) enum Begun {
+    Connect(Rc<Node>),
+    Tell(StreamEvent),
+}
+
+/// Looks whether a stream can set out for a node.
+pub(crate) fn set_out(worker: &Worker, connection: &Connection, node_dead: bool, to: &NodeId) -> Begun {
+    if node_dead {
+        return Begun::Tell(StreamEvent::OldNodeLost);
+    }
+    if connection.node.borrow().as_ref().is_some_and(|now| now.id == *to) {
+        return Begun::Tell(StreamEvent::Left); // a failover was faster
+    }
+    match worker.pools[connection.pool].table.node(to) {
+        Some(to) => Begun::Connect(to),
+        None => Begun::Tell(StreamEvent::ConnectFailed(format!("node {to} is not known"))),
+    }
+}
+
+/// A connection to a node that goes on, and what the stream needs of its answer; or why it does not.
+type Opened<T> = Result<(Stream, T), String>;
+
+/// Asks the node that a stream is connected to to go on; the stream hears of it by a command that `reached` makes.
+pub(crate) fn open_later<R: Resume + 'static>(
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    socket: Stream,
+    stream: R,
+    attempt: u32,
+    reached: fn(Opened<R::Resumed>) -> Reached,
+) {
+    let (worker, connection) = (worker.clone(), connection.clone());
+    tokio::task::spawn_local(async move {
+        let Some(session) = connection.session.get() else {
+            return;
+        };
+        let session = session.to_string();
+        let from = connection.node.borrow().as_ref().map(|n| n.id.to_string());
+        let fields = [
+            ("Foreshift-Resume", &*session),
+            ("Foreshift-Migrated-From", from.as_deref().unwrap_or_default()),
+        ];
+        let within = worker.pools[connection.pool].config().migration_deadline.get();
+        let resumed = stream.resume(&socket, &fields, within).await;
+        let opened = resumed.map(|resumed| (socket, resumed));
+        connection.command(StreamCommand::Reached(attempt, reached(opened)));
+    });
 }
 
 /// Connects to the node that a stream is to move to; the stream hears of it by a command.

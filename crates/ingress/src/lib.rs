@@ -11,6 +11,7 @@ mod connections;
 mod elsewhere;
 mod end;
 mod error;
+mod flow;
 mod forwarded;
 mod handle;
 mod http1;

@@ -206,4 +206,6 @@ pub(crate) enum StreamEvent {
     Left,
     /// The old node is gone.
     OldNodeLost,
+    /// No other node can go on with it.
+    Unmovable(String),
 }

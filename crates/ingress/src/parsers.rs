@@ -7,12 +7,13 @@ pub use crate::proxy_protocol::{
     write as write_proxy_protocol,
 };
 
-use foreshift_wire::KeySelector;
+use foreshift_wire::{Framing, KeySelector};
 
 use crate::{
     http1::{Chunked, Context, Method, translate, translate_response},
     key::bearer_claim,
     marking::Marking,
+    tcp::frames,
     ws::frame::{FrameTracker, Sender, Step},
 };
 
@@ -30,6 +31,24 @@ pub fn websocket(bytes: &[u8], part: usize, from_client: bool, compressed: bool)
         }
     }
     Some((tracker.messages(), tracker.at_message_boundary()))
+}
+
+/// Follows the frames of a TCP protocol in parts of `part` bytes. Returns where they ended; `None` where one is none.
+pub fn frames(framing: Framing, bytes: &[u8], part: usize) -> Option<Vec<usize>> {
+    let mut frames = frames::Frames::new(framing, 1 << 20);
+    let (mut at, mut ends) = (0, Vec::new());
+    for mut part in bytes.chunks(part.max(1)) {
+        while !part.is_empty() {
+            let (used, step) = frames.next(part).ok()?;
+            assert!(used > 0 && used <= part.len(), "it gets on");
+            at += used;
+            if step != frames::Step::Inside {
+                ends.push(at);
+            }
+            part = &part[used..];
+        }
+    }
+    Some(ends)
 }
 
 /// The claim `sub` of the token in an `Authorization` field.

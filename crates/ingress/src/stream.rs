@@ -47,14 +47,6 @@ impl Stream {
         }
     }
 
-    /// The socket below, for its options.
-    pub(crate) fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(socket) => socket,
-            Self::Tls(stream) => stream.socket(),
-        }
-    }
-
     /// The socket, where it carries just what is read and written.
     pub(crate) fn plain(&self) -> Option<&TcpStream> {
         match self {

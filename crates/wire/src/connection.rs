@@ -19,6 +19,8 @@ pub enum ConnectionKind {
     EventStream,
     /// TCP that is relayed without a look at it; it stays with its node.
     Tcp,
+    /// TCP whose frames are known, so that it can be moved between two of them.
+    TcpFramed,
 }
 
 /// One open client connection (for HTTP/2, one stream).

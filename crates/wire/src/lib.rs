@@ -22,9 +22,9 @@ mod series;
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
 pub use config::{
     AccessLog, Api, CertificateField, ClientAuth, Config, ConfigError, ConfigWarning, Cookie, Duration,
-    Failover, ForecastConfig, HealthCheck, IngressConfig, KeySelector, Limits, Listener, ListenerCertificate,
-    MetaConfig, MetaStore, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, PoolTls,
-    Protocol, ProxyVersion, SameSite, Strategy, Traces, Trigger, UpstreamProtocol,
+    Failover, ForecastConfig, Framing, HealthCheck, IngressConfig, KeySelector, Limits, Listener,
+    ListenerCertificate, MetaConfig, MetaStore, Mode, ModelScaling, ModelSignal, NodeConfig, Pool,
+    PoolForecast, PoolTls, Protocol, ProxyVersion, SameSite, Strategy, Traces, Trigger, UpstreamProtocol,
 };
 pub use config::{Circuit, Overflow, Retry, RetryOn};
 pub use config::{LabelMatcher, MetricMapping, MetricSelector};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use foreshift_wire::{
-    Capacity, Circuit, Config, Duration, Failover, HealthCheck, Mode, ModelScaling, ModelSignal, Pool,
-    PoolForecast, PoolTls, ProxyVersion, Retry, Strategy, Traces, Trigger, UpstreamProtocol,
+    Capacity, Circuit, Config, Duration, Failover, Framing, HealthCheck, Mode, ModelScaling, ModelSignal,
+    Pool, PoolForecast, PoolTls, ProxyVersion, Retry, Strategy, Traces, Trigger, UpstreamProtocol,
 };
 use toml::Value;
 
@@ -46,6 +46,7 @@ fn all_keys() -> Config {
     });
     config.listener[0].request_id = Some("X-Request-Id".into());
     config.listener[0].proxy_protocol = Some(ProxyVersion::V1);
+    config.listener[0].framing = Some(Framing::LengthPrefix(4));
     config.listener[0].max_connection_age = Some(Duration::from_secs(600));
     config.listener[0].trusted = vec!["10.0.0.0/8".parse().unwrap()];
     let Pool {

@@ -395,6 +395,7 @@ impl Mover {
             StreamEvent::OpenFailed(detail) => Event::OpenFailed(connection, detail),
             StreamEvent::Drained => Event::Drained(connection),
             StreamEvent::OldNodeLost => Event::OldNodeLost,
+            StreamEvent::Unmovable(detail) => Event::Unmovable(detail),
             StreamEvent::Switched { pause_us } => return self.switched(id, connection, Some(pause_us)),
             StreamEvent::Left if self.ending.contains_key(&id) => return self.switched(id, connection, None),
             StreamEvent::Left => Event::Left(connection),

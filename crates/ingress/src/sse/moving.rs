@@ -1,6 +1,6 @@
 //! An event stream that is handed over, or fails over, to another node.
 
-use std::{rc::Rc, time::Instant};
+use std::time::Instant;
 
 use foreshift_wire::NodeId;
 
@@ -10,18 +10,12 @@ use super::{
 };
 use crate::{
     connections::micros_since,
-    elsewhere::{Resume, connect_later, should_leave, take_over, tell_failed_over},
+    elsewhere::{
+        Begun, Moving, connect_later, open_later, set_out, should_leave, take_over, tell_failed_over,
+    },
     message::{Reached, StreamCommand, StreamEvent},
-    node::Node,
     stream::Stream,
 };
-
-/// A hand-over under way.
-pub(super) struct Moving {
-    to: Rc<Node>,
-    socket: Option<Stream>,
-    opened: Option<(Stream, Resumed)>,
-}
 
 impl EventStream<'_> {
     pub(super) fn obey(&mut self, command: StreamCommand) -> Result<(), Ended> {
@@ -52,22 +46,14 @@ impl EventStream<'_> {
     }
 
     fn begin_move(&mut self, to: &NodeId) {
-        if self.node_dead {
-            return self.tell(StreamEvent::OldNodeLost);
+        match set_out(self.worker, self.connection, self.node_dead, to) {
+            Begun::Tell(event) => self.tell(event),
+            Begun::Connect(to) => {
+                self.attempt += 1;
+                self.moving = Some(Moving::new(to.clone()));
+                connect_later(self.worker, self.connection, to, self.attempt);
+            }
         }
-        if self.node_of_now().is_some_and(|now| now.id == *to) {
-            return self.tell(StreamEvent::Left); // a failover was faster
-        }
-        let Some(to) = self.pool().table.node(to) else {
-            return self.tell(StreamEvent::ConnectFailed(format!("node {to} is not known")));
-        };
-        self.attempt += 1;
-        self.moving = Some(Moving {
-            to: to.clone(),
-            socket: None,
-            opened: None,
-        });
-        connect_later(self.worker, self.connection, to, self.attempt);
     }
 
     fn reached(&mut self, reached: Reached) -> Result<(), Ended> {
@@ -93,24 +79,16 @@ impl EventStream<'_> {
         let Some(socket) = moving.socket.take() else {
             return self.tell(StreamEvent::OpenFailed("not connected".into()));
         };
-        let Some(session) = self.connection.session.get() else {
-            return;
-        };
         self.paused = Some(Instant::now());
-        let from = self.node_of_now().map(|n| n.id.to_string()).unwrap_or_default();
-        let request = self.request_for_rest();
-        let within = self.pool().config().migration_deadline.get();
-        let (connection, attempt) = (self.connection.clone(), self.attempt);
-        tokio::task::spawn_local(async move {
-            let session = session.to_string();
-            let fields = [
-                ("Foreshift-Resume", &*session),
-                ("Foreshift-Migrated-From", &*from),
-            ];
-            let resumed = request.resume(&socket, &fields, within).await;
-            let resumed = resumed.map(|resumed| (socket, resumed));
-            connection.command(StreamCommand::Reached(attempt, Reached::Resumed(resumed)));
-        });
+        let (request, attempt) = (self.request_for_rest(), self.attempt);
+        open_later(
+            self.worker,
+            self.connection,
+            socket,
+            request,
+            attempt,
+            Reached::Resumed,
+        );
     }
 
     fn request_for_rest(&self) -> Request {

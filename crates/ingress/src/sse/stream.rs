@@ -10,9 +10,10 @@ use std::{
 
 use foreshift_wire::Failover;
 
-use super::{events::Events, moving::Moving};
+use super::{events::Events, resume::Resumed};
 use crate::{
     connections::{Connection, Delta},
+    elsewhere::Moving,
     http1::{Chunked, Framing},
     node::Node,
     stream::Stream,
@@ -98,7 +99,7 @@ pub(crate) struct EventStream<'a> {
     sent: usize,
     bytes: u64,
     client_speaks: bool,
-    pub(super) moving: Option<Moving>,
+    pub(super) moving: Option<Moving<Resumed>>,
     /// The node is not read, because another one is being asked to go on.
     pub(super) paused: Option<Instant>,
     pub(super) attempt: u32,

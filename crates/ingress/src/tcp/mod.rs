@@ -1,18 +1,19 @@
 //! TCP listeners: what is said is the client's and the node's own.
 //!
 //! Opaque connections are relayed without a look at them and stay with their node; `max_connection_age` ends them so
-//! that the client's next one goes to the node of now. Who a client is can only be told by where it comes
-//! from, or by its certificate.
+//! that the client's next one goes to the node of now. Where the listener knows the frames of what is spoken, an open
+//! connection is moved between two exchanges. Who a client is can only be told by where it comes from, or by its certificate.
 
+mod framed;
+pub(crate) mod frames;
 mod half;
+mod ledger;
+mod moving;
 mod opaque;
 mod pipe;
+mod replay;
 
-use std::{
-    net::SocketAddr,
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, rc::Rc, time::Instant};
 
 use foreshift_wire::{ConnectionKind, SessionId};
 
@@ -27,11 +28,6 @@ use crate::{
 };
 
 pub(crate) use self::pipe::Pipes;
-
-/// When the kernel asks whether an idle peer is still there, and how often it does before it gives up.
-const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(15);
-const KEEPALIVES: u32 = 4;
 
 /// There is no request, so only where it comes from and its certificate tell clients apart.
 struct NoParts;
@@ -69,12 +65,24 @@ pub(crate) async fn serve(
     worker.connections.assign(&connection, session, &key);
     let reached = reach(&worker, &connection, session).await;
     connection.busy_since.set(None);
-    if let Some((node, _counted)) = reached {
-        keep_alive(&client);
-        keep_alive(&node);
-        count(&worker, &connection, 1, 0);
+    if let Some((node, counted)) = reached {
+        if listener.config.framing.is_none() {
+            count(&worker, &connection, 1, 0);
+        }
         let age = listener.config.max_connection_age;
-        opaque::relay(&worker, &connection, client, node, age.map(|age| age.get())).await;
+        match listener.config.framing {
+            None => {
+                opaque::relay(&worker, &connection, client, node, age.map(|age| age.get())).await;
+                drop(counted);
+            }
+            Some(framing) => {
+                let pool = &worker.pools[connection.pool];
+                worker.became_stream(pool, &connection, ConnectionKind::TcpFramed);
+                // As a stream it counts towards the node that serves it, wherever it goes.
+                drop(counted);
+                framed::relay(&worker, &connection, client, node, framing).await;
+            }
+        }
     }
     record(&worker, &connection, started);
     worker.ended(&connection);
@@ -91,15 +99,6 @@ async fn reach(
     let connect = async |node: &Rc<Node>| worker.connect(pool, node, connection).await;
     let connected = tries.connect(connect).await.ok()?;
     Some((connected, tries.into_stream()))
-}
-
-/// Has the kernel look after a peer that says nothing: nobody else notices that it is gone.
-fn keep_alive(stream: &Stream) {
-    let every = socket2::TcpKeepalive::new()
-        .with_time(KEEPALIVE_AFTER)
-        .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVES);
-    let _ = socket2::SockRef::from(stream.socket()).set_tcp_keepalive(&every);
 }
 
 /// Counts what passed, for the node, the bucket and the key.

@@ -5,7 +5,6 @@
 
 pub(crate) mod extensions;
 mod failover;
-mod flow;
 pub(crate) mod frame;
 mod handshake;
 mod moving;

@@ -4,10 +4,7 @@
 //! client's input from a message boundary on, learn from a ping's pong that the old node has nothing left to
 //! say, shake hands with the new node, let the input flow there. What the old node still says comes first.
 
-use std::{
-    rc::Rc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use foreshift_wire::NodeId;
 
@@ -18,10 +15,9 @@ use super::{
 };
 use crate::{
     connections::micros_since,
-    elsewhere::{Resume, connect_later, should_leave},
+    elsewhere::{self, Begun, connect_later, open_later, set_out, should_leave},
     io::Deadline,
     message::{Reached, StreamCommand, StreamEvent},
-    node::Node,
     stream::Stream,
 };
 
@@ -73,10 +69,8 @@ impl Held {
 
 /// A hand-over under way.
 pub(super) struct Moving {
-    to: Rc<Node>,
-    socket: Option<Stream>,
-    /// The new node's connection after the handshake, and what it has said.
-    opened: Option<(Stream, Vec<u8>)>,
+    /// With what the new node said behind its handshake.
+    way: elsewhere::Moving<Vec<u8>>,
     /// Payload of the ping whose pong is awaited.
     barrier: Option<[u8; 12]>,
 }
@@ -129,35 +123,28 @@ impl Pair {
             retiring.next = Some(to.clone());
             return;
         }
-        if self.node_dead {
-            return self.tell(StreamEvent::OldNodeLost);
+        match set_out(&self.worker, &self.connection, self.node_dead, to) {
+            Begun::Tell(event) => self.tell(event),
+            Begun::Connect(to) => {
+                self.attempt += 1;
+                self.moving = Some(Box::new(Moving {
+                    way: elsewhere::Moving::new(to.clone()),
+                    barrier: None,
+                }));
+                connect_later(&self.worker, &self.connection, to, self.attempt);
+            }
         }
-        if self.node_of_now().is_some_and(|now| now.id == *to) {
-            // A failover was faster.
-            return self.tell(StreamEvent::Left);
-        }
-        let Some(to) = self.pool().table.node(to) else {
-            return self.tell(StreamEvent::ConnectFailed(format!("node {to} is not known")));
-        };
-        self.attempt += 1;
-        self.moving = Some(Box::new(Moving {
-            to: to.clone(),
-            socket: None,
-            opened: None,
-            barrier: None,
-        }));
-        connect_later(&self.worker, &self.connection, to, self.attempt);
     }
 
     fn reached(&mut self, reached: Reached) -> Result<(), End> {
         match (reached, &mut self.moving) {
             (Reached::Connected(Ok(socket)), Some(moving)) => {
-                moving.socket = Some(socket);
+                moving.way.socket = Some(socket);
                 self.tell(StreamEvent::Connected);
             }
             (Reached::Connected(Err(why)), Some(_)) => self.tell(StreamEvent::ConnectFailed(why)),
             (Reached::Opened(Ok(opened)), Some(moving)) => {
-                moving.opened = Some(opened);
+                moving.way.opened = Some(opened);
                 self.tell(StreamEvent::Opened);
             }
             (Reached::Opened(Err(why)), Some(_)) => self.tell(StreamEvent::OpenFailed(why)),
@@ -316,28 +303,17 @@ impl Pair {
 
     fn open(&mut self) {
         let Some(moving) = &mut self.moving else { return };
-        let Some(socket) = moving.socket.take() else {
+        let Some(socket) = moving.way.socket.take() else {
             return self.tell(StreamEvent::OpenFailed("not connected".into()));
         };
-        let Some(session) = self.connection.session.get() else {
-            return;
-        };
-        let from = self.node_of_now().map(|n| n.id.to_string()).unwrap_or_default();
-        let handshake = self.handshake.clone();
-        let within = self.pool().config().migration_deadline.get();
-        let (connection, attempt) = (self.connection.clone(), self.attempt);
-        tokio::task::spawn_local(async move {
-            let session = session.to_string();
-            let fields = [
-                ("Foreshift-Resume", &*session),
-                ("Foreshift-Migrated-From", &*from),
-            ];
-            let opened = handshake
-                .resume(&socket, &fields, within)
-                .await
-                .map(|behind| (socket, behind));
-            connection.command(StreamCommand::Reached(attempt, Reached::Opened(opened)));
-        });
+        open_later(
+            &self.worker,
+            &self.connection,
+            socket,
+            self.handshake.clone(),
+            self.attempt,
+            Reached::Opened,
+        );
     }
 
     /// The new node serves from now on.
@@ -345,14 +321,14 @@ impl Pair {
         let Some(mut moving) = self.moving.take() else {
             return Ok(());
         };
-        let Some((socket, behind)) = moving.opened.take() else {
+        let Some((socket, behind)) = moving.way.opened.take() else {
             self.moving = Some(moving);
             return self.stay();
         };
         let old = std::mem::replace(&mut self.node, socket);
         let old_is_dead = std::mem::replace(&mut self.node_dead, false);
         self.up.discard(); // pongs for the old node, at most
-        self.worker.serve_by(&self.connection, &moving.to);
+        self.worker.serve_by(&self.connection, &moving.way.to);
         self.connection.switches.set(self.connection.switches.get() + 1);
         if let Input::Held(held) = &self.input {
             self.messages_before = held.messages;

@@ -9,7 +9,6 @@ use std::{
 };
 
 use super::{
-    flow::Flow,
     frame::{CLOSE, FrameTracker, Opcode, Sender, Step, Violation, close_payload, write_control},
     handshake::{Handshake, Handshaken},
     moving::{Input, Moving, Retiring},
@@ -17,6 +16,7 @@ use super::{
 };
 use crate::{
     connections::{Connection, Delta},
+    flow::Flow,
     io::{Deadline, linger, write_all},
     node::Node,
     stream::Stream,
@@ -47,8 +47,8 @@ pub(crate) struct Pair {
     closed: bool,
     /// The client took leave while its input was held; a node still has to be given what is held.
     pub(super) leaving: bool,
-    pub(super) up: Flow,
-    pub(super) down: Flow,
+    pub(super) up: Flow<FrameTracker>,
+    pub(super) down: Flow<FrameTracker>,
     pub(super) input: Input,
     /// Data messages that the client had sent when the node of now took over.
     pub(super) messages_before: u64,
@@ -474,7 +474,7 @@ impl Pair {
 }
 
 /// Tells a node that its client is gone, in a task of its own: a node that reads nothing must not keep the client.
-async fn farewell(node: Stream, mut up: Flow) {
+async fn farewell(node: Stream, mut up: Flow<FrameTracker>) {
     let mut deadline = Deadline::default();
     deadline.after(Duration::from_secs(5));
     if up.tracker.at_frame_boundary() {

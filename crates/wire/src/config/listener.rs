@@ -52,6 +52,9 @@ pub struct Listener {
         skip_serializing_if = "Vec::is_empty"
     )]
     pub tls: Vec<ListenerCertificate>,
+    /// TCP only: where the frames of what is spoken begin and end, so that an open connection can change its node between two.
+    #[serde(default)]
+    pub framing: Option<Framing>,
     /// TCP only: after so long, give or take a tenth, a connection is closed once it is quiet, so that the client's next one goes
     /// to the node of then.
     #[serde(default)]
@@ -75,6 +78,18 @@ pub enum Protocol {
     Http,
     /// Anything over TCP.
     Tcp,
+}
+
+/// Frames of a TCP protocol, of which each from the client is answered by one from the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// Lines, which end with a line feed.
+    Line,
+    /// So many bytes with the length of what follows, the highest first: 1, 2, 4 or 8.
+    LengthPrefix(u8),
+    /// Redis and Valkey: RESP2 and RESP3.
+    Resp,
 }
 
 /// One way to find a client's affinity key in a request.

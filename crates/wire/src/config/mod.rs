@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 pub use circuit::{Circuit, Overflow};
 pub use duration::Duration;
 pub use error::{ConfigError, ConfigWarning};
-pub use listener::{CertificateField, Cookie, KeySelector, Listener, Protocol, SameSite};
+pub use listener::{CertificateField, Cookie, Framing, KeySelector, Listener, Protocol, SameSite};
 pub use log::{AccessLog, Traces};
 pub use metric::{LabelMatcher, MetricMapping, MetricSelector};
 pub use pool::{

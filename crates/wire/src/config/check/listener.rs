@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use super::{
-    super::{ClientAuth, Config, KeySelector, Listener, Protocol},
+    super::{ClientAuth, Config, Framing, KeySelector, Listener, Protocol},
     finding::{Findings, Table},
 };
 
@@ -69,6 +69,12 @@ fn address(config: &Config, n: usize, listener: &Listener, table: &mut Table<'_>
 
 /// What only TCP listeners have.
 fn http(listener: &Listener, table: &mut Table<'_>) {
+    if listener.framing.is_some() {
+        table.add(
+            "framing",
+            "it is for protocol = \"tcp\"; the frames of HTTP and WebSocket are known, so leave it out",
+        );
+    }
     if listener.max_connection_age.is_some() {
         table.add(
             "max_connection_age",
@@ -101,8 +107,22 @@ fn tcp(listener: &Listener, table: &mut Table<'_>) {
             );
         }
     }
+    if let Some(Framing::LengthPrefix(size)) = listener.framing
+        && ![1, 2, 4, 8].contains(&size)
+    {
+        table.add(
+            "framing.length_prefix",
+            format!("a length of {size} bytes is not known; use 1, 2, 4 or 8"),
+        );
+    }
     if let Some(age) = listener.max_connection_age {
         table.not_zero("max_connection_age", age);
+        if listener.framing.is_some() {
+            table.add(
+                "max_connection_age",
+                "with framing an open connection is moved, and need not end; leave one of them out",
+            );
+        }
     }
 }
 

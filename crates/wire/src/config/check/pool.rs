@@ -138,10 +138,10 @@ fn protocols(config: &Config, pool: &Pool, table: &mut Table<'_>) {
             ),
         );
     }
-    if pool.failover == Failover::Resume {
+    if pool.failover == Failover::Resume && users().all(|l| l.framing.is_none()) {
         table.add(
             "failover",
-            format!("listener {name:?} is protocol = \"tcp\" without boundaries between messages, so no other node can go on; leave it out"),
+            format!("listener {name:?} is protocol = \"tcp\" without framing, so no other node can go on; leave it out, or set framing"),
         );
     }
 }

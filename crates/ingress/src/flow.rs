@@ -1,12 +1,12 @@
-//! One direction of a WebSocket: where its frames stand, and what could not be written yet.
+//! One direction of a connection in frames: where they stand, and what could not be written yet.
 
 use std::io;
 
-use super::frame::FrameTracker;
 use crate::stream::Stream;
 
-pub(super) struct Flow {
-    pub(super) tracker: FrameTracker,
+/// `T` follows the frames.
+pub(crate) struct Flow<T> {
+    pub(crate) tracker: T,
     unsent: Vec<u8>,
     sent: usize,
     /// The stream has taken everything, its socket not yet.
@@ -14,8 +14,8 @@ pub(super) struct Flow {
     muted: bool,
 }
 
-impl Flow {
-    pub(super) fn new(tracker: FrameTracker) -> Self {
+impl<T> Flow<T> {
+    pub(crate) fn new(tracker: T) -> Self {
         Self {
             tracker,
             unsent: Vec::new(),
@@ -26,17 +26,17 @@ impl Flow {
     }
 
     /// From now on nothing is added: the other side has taken leave.
-    pub(super) fn mute(&mut self) {
+    pub(crate) fn mute(&mut self) {
         self.muted = true;
     }
 
     /// Everything was written, and taken by the socket.
-    pub(super) fn is_flushed(&self) -> bool {
+    pub(crate) fn is_flushed(&self) -> bool {
         self.sent == self.unsent.len() && !self.on_its_way
     }
 
     /// Writes what is kept. False where the other side takes no more now.
-    pub(super) fn flush(&mut self, to: &Stream) -> io::Result<bool> {
+    pub(crate) fn flush(&mut self, to: &Stream) -> io::Result<bool> {
         while self.sent < self.unsent.len() {
             match to.try_write(&self.unsent[self.sent..]) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -51,7 +51,7 @@ impl Flow {
     }
 
     /// Writes `bytes` behind what is kept; keeps what the other side does not take. Errors show at the next flush.
-    pub(super) fn send(&mut self, to: &Stream, bytes: &[u8]) {
+    pub(crate) fn send(&mut self, to: &Stream, bytes: &[u8]) {
         if self.muted {
             return;
         }
@@ -64,7 +64,7 @@ impl Flow {
     }
 
     /// Keeps `bytes` to be written behind the rest.
-    pub(super) fn keep(&mut self, bytes: &[u8]) {
+    pub(crate) fn keep(&mut self, bytes: &[u8]) {
         if self.muted {
             return;
         }
@@ -72,14 +72,14 @@ impl Flow {
     }
 
     /// Forgets what is kept, and its memory.
-    pub(super) fn discard(&mut self) {
+    pub(crate) fn discard(&mut self) {
         self.unsent = Vec::new();
         self.sent = 0;
         self.on_its_way = false;
     }
 
     /// What is kept.
-    pub(super) fn unsent(&self) -> &[u8] {
+    pub(crate) fn unsent(&self) -> &[u8] {
         &self.unsent[self.sent..]
     }
 }
