@@ -30,6 +30,10 @@ impl DataPlane for Busy {
         Vec::new()
     }
 
+    async fn close_streams(&self, _: ConnectionFilter) -> u64 {
+        0
+    }
+
     async fn serves(&self, _: PoolName) -> bool {
         true
     }

@@ -15,6 +15,9 @@ pub trait DataPlane: Clone + Send + Sync + 'static {
     /// The open connections that match `filter`.
     fn connections(&self, filter: ConnectionFilter) -> impl Future<Output = Vec<ConnectionInfo>> + Send;
 
+    /// Ends the streams that match `filter`; how many.
+    fn close_streams(&self, filter: ConnectionFilter) -> impl Future<Output = u64> + Send;
+
     /// Whether requests for the pool reach a node: it hears of nodes a moment after they are in metadata.
     fn serves(&self, pool: PoolName) -> impl Future<Output = bool> + Send;
 }
@@ -23,6 +26,7 @@ pub trait DataPlane: Clone + Send + Sync + 'static {
 pub(crate) trait Plane: Send + Sync {
     fn report(&self) -> BoxFuture<'_, IngressReport>;
     fn connections(&self, filter: ConnectionFilter) -> BoxFuture<'_, Vec<ConnectionInfo>>;
+    fn close_streams(&self, filter: ConnectionFilter) -> BoxFuture<'_, u64>;
     fn serves(&self, pool: PoolName) -> BoxFuture<'_, bool>;
 }
 
@@ -36,6 +40,10 @@ impl<D: DataPlane> Plane for D {
 
     fn connections(&self, filter: ConnectionFilter) -> BoxFuture<'_, Vec<ConnectionInfo>> {
         Box::pin(DataPlane::connections(self, filter))
+    }
+
+    fn close_streams(&self, filter: ConnectionFilter) -> BoxFuture<'_, u64> {
+        Box::pin(DataPlane::close_streams(self, filter))
     }
 
     fn serves(&self, pool: PoolName) -> BoxFuture<'_, bool> {

@@ -187,6 +187,7 @@ pub async fn start_with<D: DataPlane>(
         bus: bus.clone(),
         draining: drains,
         stop: stopped.clone(),
+        started_ms: crate::clock::now_ms(),
         reloads: options.reloads,
     };
     let mut handle = Handle {

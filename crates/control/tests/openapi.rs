@@ -18,27 +18,35 @@ fn the_document_lists_every_route_and_each_of_them_is_served() {
     }
     routes.sort();
     let expected = [
+        "DELETE /v1/connections/{id}",
+        "DELETE /v1/pools/{pool}/affinity",
         "DELETE /v1/pools/{pool}/affinity/{key}",
         "DELETE /v1/pools/{pool}/nodes/{id}",
+        "DELETE /v1/pools/{pool}/nodes/{id}/runtime",
+        "DELETE /v1/pools/{pool}/nodes/{id}/sessions",
         "GET /healthz",
         "GET /metrics",
         "GET /readyz",
         "GET /v1/connections",
         "GET /v1/events",
         "GET /v1/forecasts",
+        "GET /v1/info",
         "GET /v1/moves",
         "GET /v1/plan",
         "GET /v1/pools",
         "GET /v1/pools/{pool}",
+        "GET /v1/pools/{pool}/affinity",
         "GET /v1/pools/{pool}/affinity/{key}",
         "GET /v1/pools/{pool}/nodes",
         "GET /v1/pools/{pool}/nodes/{id}/series",
+        "PATCH /v1/pools/{pool}/nodes/{id}",
         "POST /v1/connections/{id}/migrate",
         "POST /v1/pools/{pool}/nodes",
         "POST /v1/pools/{pool}/nodes/{id}/report",
         "POST /v1/reload",
         "PUT /v1/pools/{pool}/affinity/{key}",
         "PUT /v1/pools/{pool}/nodes/{id}/state",
+        "PUT /v1/pools/{pool}/sessions/{session}",
     ];
     assert_eq!(routes, expected);
     for route in routes.iter().filter(|route| !route.ends_with("/v1/events")) {

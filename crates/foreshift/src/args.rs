@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use foreshift_wire::{ConnectionId, NodeId, PoolName, Resolution, SeriesMetric};
+use foreshift_wire::{
+    ConnectionId, HealthChange, NodeId, PoolName, Resolution, SeriesMetric, SessionId, WeightOrder,
+};
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 
 use crate::commands::{
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     },
     /// Have a running Foreshift read its configuration again and take over what changed
     Reload(Remote),
+    /// Show the process and its pools in few words
+    Info(Remote),
     /// Show the pools and their nodes
     Status(Remote),
     /// List, add, remove or drain nodes
@@ -194,6 +198,39 @@ pub(crate) enum NodesCommand {
         #[command(flatten)]
         remote: Remote,
     },
+    /// Set a node's weight, limit or health at run time; kept over reloads and restarts, until it is reset
+    Set {
+        id: NodeId,
+        /// A number, 0 or above, or percent of the configured weight as in 50%
+        #[arg(long)]
+        weight: Option<WeightOrder>,
+        /// Connections in use at most
+        #[arg(long, value_name = "N")]
+        maxconn: Option<u32>,
+        /// up, down, frozen (not checked, it stays what it is), or auto (as its checks say)
+        #[arg(long, value_parser = named::<HealthChange>)]
+        health: Option<HealthChange>,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Undo what was set at run time
+    Reset {
+        id: NodeId,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// End a node's WebSockets, event streams and TCP connections; requests are left to end
+    EndSessions {
+        id: NodeId,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Show what was measured of a node before
     Series {
         id: NodeId,
@@ -266,6 +303,42 @@ pub(crate) enum Affinity {
         #[command(flatten)]
         remote: Remote,
     },
+    /// List the keys that were placed one by one, by their sessions
+    List {
+        #[command(flatten)]
+        entries: Entries,
+        /// At most so many, up to 10000
+        #[arg(long, default_value_t = 100)]
+        limit: usize,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Give keys that were placed one by one back to their buckets, pins included
+    Clear {
+        #[command(flatten)]
+        entries: Entries,
+        /// All of the pool
+        #[arg(long, conflicts_with_all = ["node", "session"])]
+        all: bool,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
+    /// Move a session to a node and keep it there, whatever its key is
+    PinSession {
+        session: SessionId,
+        node: NodeId,
+        /// For so many seconds; without end where absent
+        #[arg(long, value_name = "SECONDS")]
+        ttl: Option<u64>,
+        #[command(flatten)]
+        pool: InPool,
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Let plans move a key again
     Unpin {
         key: String,
@@ -274,6 +347,20 @@ pub(crate) enum Affinity {
         #[command(flatten)]
         remote: Remote,
     },
+}
+
+/// Which keys that were placed one by one.
+#[derive(Debug, Args)]
+pub(crate) struct Entries {
+    /// Only on this node
+    #[arg(long)]
+    pub(crate) node: Option<NodeId>,
+    /// Only of this session
+    #[arg(long)]
+    pub(crate) session: Option<SessionId>,
+    /// Only pinned ones
+    #[arg(long)]
+    pub(crate) pinned: bool,
 }
 
 #[derive(Debug, Args)]
@@ -306,6 +393,12 @@ pub(crate) struct ConnectionsList {
 pub(crate) enum ConnectionsCommand {
     /// List open connections
     List(ConnectionsList),
+    /// End a WebSocket, event stream or TCP connection
+    End {
+        id: ConnectionId,
+        #[command(flatten)]
+        remote: Remote,
+    },
     /// Move a connection, with all others of its key, to another node
     Migrate {
         id: ConnectionId,

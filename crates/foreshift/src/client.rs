@@ -55,6 +55,15 @@ impl Client {
         self.read(self.send(Method::POST, path, Some(serde_json::to_vec(body)?))?)
     }
 
+    pub(crate) fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
+        self.read(self.send(Method::PATCH, path, Some(serde_json::to_vec(body)?))?)
+    }
+
+    /// DELETE, where the answer says more than that it was done.
+    pub(crate) fn delete_telling<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
+        self.read(self.send(Method::DELETE, path, None)?)
+    }
+
     pub(crate) fn delete(&self, path: &str) -> Result<()> {
         self.send(Method::DELETE, path, None).map(drop)
     }

@@ -16,6 +16,10 @@ impl DataPlane for Plane {
         self.0.connections(filter).await
     }
 
+    async fn close_streams(&self, filter: ConnectionFilter) -> u64 {
+        self.0.close_streams(filter).await
+    }
+
     async fn serves(&self, pool: PoolName) -> bool {
         self.0.serves(pool).await
     }

@@ -163,6 +163,58 @@ fn nodes_and_keys_are_changed_from_the_command_line() {
 }
 
 #[test]
+fn what_is_set_at_run_time_is_shown_and_undone_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = Running::start(&configuration(folder.path()));
+    let set = running.ok(&[
+        "nodes",
+        "set",
+        "a",
+        "--weight",
+        "50%",
+        "--maxconn",
+        "20",
+        "--health",
+        "up",
+    ]);
+    assert_eq!(
+        set,
+        "a differs from the configuration: weight 0.5, configured 1; maxconn 20, configured none; health up\n"
+    );
+    assert_eq!(running.json(&["nodes"])[0]["runtime"]["maxconn"], 20);
+    assert_eq!(running.json(&["info"])["pools"][0]["differ"], 1);
+    assert!(running.ok(&["info"]).contains("DIFFER"));
+    assert_eq!(running.ok(&["nodes", "reset", "a"]), "a is as configured\n");
+    assert_eq!(running.ok(&["nodes", "end-sessions", "a"]), "ended 0\n");
+
+    let session = running.json(&["affinity", "get", "k"])["session"].clone();
+    let session = session.as_str().unwrap();
+    let home = running.json(&["affinity", "get", "k"])["node"].clone();
+    let home = home.as_str().unwrap();
+    assert!(
+        running
+            .ok(&["affinity", "pin-session", session, home])
+            .contains("pinned")
+    );
+    assert!(
+        running
+            .ok(&["affinity", "list", "--node", home])
+            .contains(session)
+    );
+    assert_eq!(
+        running.json(&["affinity", "list", "--pinned"])[0]["session"],
+        session
+    );
+    assert_eq!(
+        running.ok(&["affinity", "clear", "--session", session]),
+        "given back 1\n"
+    );
+    assert_eq!(running.ask(&["affinity", "clear"]).status.code(), Some(2));
+    assert_eq!(running.ask(&["nodes", "set", "a"]).status.code(), Some(2));
+    assert_eq!(running.ask(&["connections", "end", "7"]).status.code(), Some(1));
+}
+
+#[test]
 fn a_failure_is_told_on_standard_error_with_exit_1_and_wrong_usage_with_exit_2() {
     let folder = tempfile::tempdir().unwrap();
     let config = configuration(folder.path());

@@ -188,6 +188,7 @@ async fn measure() -> Result<()> {
             maxconn: None,
             capacity: Capacity::default(),
             state: NodeState::Ready,
+            runtime: foreshift_wire::Runtime::default(),
         };
         Ok(Txn::new().put_node(
             &pool,
@@ -220,6 +221,7 @@ async fn measure() -> Result<()> {
                 maxconn: None,
                 capacity: Capacity::default(),
                 state: NodeState::Draining,
+                runtime: foreshift_wire::Runtime::default(),
             },
             observed: NodeState::Draining,
             reason: None,

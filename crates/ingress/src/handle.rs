@@ -198,6 +198,16 @@ impl Handle {
         all
     }
 
+    /// Ends the WebSockets, event streams and TCP connections that the filter lets through; how many.
+    pub async fn close_streams(&self, filter: ConnectionFilter) -> u64 {
+        let filter = Arc::new(filter);
+        let closed = self.ask(|answer| ToWorker::CloseStreams {
+            filter: filter.clone(),
+            answer,
+        });
+        closed.await.into_iter().sum()
+    }
+
     /// Whether every worker knows a ready node of the pool: what metadata says arrives a moment later.
     pub async fn serves(&self, pool: PoolName) -> bool {
         let answers = self

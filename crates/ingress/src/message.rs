@@ -72,6 +72,11 @@ pub(crate) enum ToWorker {
     Close { code: u16, reason: &'static str },
     /// Above which number is no connection?
     LastId { answer: oneshot::Sender<u64> },
+    /// End the streams that match; how many?
+    CloseStreams {
+        filter: Arc<ConnectionFilter>,
+        answer: oneshot::Sender<u64>,
+    },
     /// How many connections are open?
     Open { answer: oneshot::Sender<usize> },
     /// Has the pool a node that is ready?

@@ -29,6 +29,7 @@ fn node(name: &str, weight: f64) -> NodeRecord {
             maxconn: None,
             capacity: Capacity::default(),
             state: NodeState::Ready,
+            runtime: foreshift_wire::Runtime::default(),
         },
         observed: NodeState::Joining,
         reason: None,

@@ -17,6 +17,7 @@ mod problem;
 mod reload;
 mod report;
 mod request;
+mod runtime;
 mod series;
 
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
@@ -43,5 +44,8 @@ pub use report::{
 };
 pub use request::{
     ForecastFilter, MoveFilter, NodeForecast, NodeRequest, PlanView, PoolFilter, StateRequest,
+};
+pub use runtime::{
+    Count, EntryFilter, HealthChange, HealthOrder, Info, NodeChange, PoolInfo, Runtime, WeightOrder,
 };
 pub use series::{Resolution, SeriesFilter, SeriesMetric, SeriesPoint, SeriesView};

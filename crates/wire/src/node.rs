@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ForecastView, Mode, NodeId, PoolName};
+use crate::{ForecastView, Mode, NodeId, PoolName, Runtime};
 
 /// Where a node is in its life. Only `ready` nodes are given new keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -60,6 +60,21 @@ pub struct NodeSpec {
     /// what is observed; they never override `draining` or `down`.
     #[serde(default = "ready")]
     pub state: NodeState,
+    /// What an operator set at run time.
+    #[serde(default, skip_serializing_if = "Runtime::is_empty")]
+    pub runtime: Runtime,
+}
+
+impl NodeSpec {
+    /// The weight that counts: what was set at run time, or else what was configured.
+    pub fn effective_weight(&self) -> f64 {
+        self.runtime.weight.unwrap_or(self.weight)
+    }
+
+    /// The limit of connections that counts, where there is one of the node's own.
+    pub fn effective_maxconn(&self) -> Option<u32> {
+        self.runtime.maxconn.or(self.maxconn)
+    }
 }
 
 fn one() -> f64 {
@@ -133,6 +148,9 @@ pub struct NodeView {
     pub buckets: u32,
     /// Keys placed on it by an override.
     pub overrides: u64,
+    /// What differs from the configuration, in words: what was set at run time.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<String>,
 }
 
 /// A pool as the API shows it.

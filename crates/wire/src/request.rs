@@ -115,6 +115,7 @@ impl From<NodeRequest> for NodeSpec {
             maxconn: request.maxconn,
             capacity: request.capacity,
             state: request.state.unwrap_or(NodeState::Ready),
+            runtime: crate::Runtime::default(),
         }
     }
 }

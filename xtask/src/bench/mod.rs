@@ -1,6 +1,6 @@
 //! `cargo xtask bench`: figures that docs/benchmarks.md records.
 //!
-//! `ingress` compares Foreshift with other proxies on real sockets; the other names run a crate's divan benches.
+//! `ingress` compares Foreshift with other proxies on real sockets, `reload` reloads and restarts it under load; the other names run a crate's divan benches.
 //! Nothing here is a test: figures depend on the machine, so each comes with HAProxy's on the same one.
 
 mod account;
@@ -39,6 +39,8 @@ enum What {
     Forecast(ForecastArgs),
     /// The control tick.
     Control(CrateArgs),
+    /// A reload every second, and restarts, under load: whether a request of 100,000 fails.
+    Reload(ReloadArgs),
 }
 
 #[derive(clap::Args)]
@@ -65,6 +67,16 @@ struct ForecastArgs {
     /// Handed to the bench binary, for example a filter.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, conflicts_with = "folds")]
     arguments: Vec<String>,
+}
+
+#[derive(clap::Args)]
+struct ReloadArgs {
+    /// Build in release mode.
+    #[arg(long)]
+    release: bool,
+    /// Requests that must be answered at least.
+    #[arg(long, default_value_t = 100_000)]
+    requests: u64,
 }
 
 #[derive(clap::Args)]
@@ -122,7 +134,19 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Placement(args) => crate_benches("placement", &args.arguments),
         What::Forecast(args) => forecast(args),
         What::Control(args) => crate_benches("control", &args.arguments),
+        What::Reload(args) => reload(args),
     }
+}
+
+/// The same clients and nodes as in the tests, so it is one of them, at length.
+fn reload(args: &ReloadArgs) -> Result<()> {
+    let mut command = steps::cargo();
+    command.args(["test", "--package", "foreshift", "--test", "many_reloads"]);
+    command.args(args.release.then_some("--release"));
+    command
+        .args(["--", "--nocapture"])
+        .env("FORESHIFT_BENCH_REQUESTS", args.requests.to_string());
+    steps::run(&mut command)
 }
 
 fn forecast(args: &ForecastArgs) -> Result<()> {

@@ -17,6 +17,7 @@ mod pools;
 mod problem;
 mod prometheus;
 mod reload;
+mod runtime;
 mod serve;
 
 use std::sync::Arc;
@@ -50,6 +51,7 @@ pub(crate) struct App {
     pub(crate) bus: Bus,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
+    pub(crate) started_ms: u64,
     pub(crate) reloads: Option<mpsc::Sender<ReloadRequest>>,
 }
 
@@ -108,13 +110,19 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(pools::list))
         .routes(routes!(pools::get))
         .routes(routes!(nodes::list, nodes::add))
-        .routes(routes!(nodes::remove))
+        .routes(routes!(nodes::remove, runtime::change))
+        .routes(routes!(runtime::reset))
+        .routes(routes!(runtime::end_sessions))
         .routes(routes!(nodes::set_state))
         .routes(routes!(nodes::report))
         .routes(routes!(nodes::series))
         .routes(routes!(affinity::get, affinity::pin, affinity::unpin))
         .routes(routes!(connections::list))
         .routes(routes!(connections::migrate))
+        .routes(routes!(runtime::end_connection))
+        .routes(routes!(runtime::entries, runtime::clear))
+        .routes(routes!(runtime::pin_session))
+        .routes(routes!(runtime::info))
         .routes(routes!(moves::list))
         .routes(routes!(moves::plan))
         .routes(routes!(forecasts::list))

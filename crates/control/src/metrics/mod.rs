@@ -69,7 +69,7 @@ pub(crate) struct NodeTotals {
     errors: u64,
     bytes: u64,
     duration: Histogram,
-    in_flight: u32,
+    pub(crate) in_flight: u32,
     pub(crate) connections: u32,
     resilience: NodeResilience,
 }

@@ -138,5 +138,6 @@ pub(super) fn merged(config: &NodeConfig, former: Option<&NodeRecord>) -> NodeSp
         maxconn: config.maxconn,
         capacity: config.capacity.clone(),
         state: former.map_or(NodeState::Ready, |former| former.spec.state),
+        runtime: former.map_or_else(Default::default, |former| former.spec.runtime),
     }
 }

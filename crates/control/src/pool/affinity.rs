@@ -24,6 +24,10 @@ impl Pool {
     /// Where a key lives and why.
     pub(super) fn affinity(&self, key: String) -> AffinityView {
         let session = self.keyed.session(key.as_bytes());
+        self.affinity_of(key, session)
+    }
+
+    pub(super) fn affinity_of(&self, key: String, session: SessionId) -> AffinityView {
         AffinityView {
             key,
             session,
@@ -36,6 +40,13 @@ impl Pool {
 
     /// Keeps a key on a node; moves it there where it lives elsewhere.
     pub(super) async fn pin(&mut self, key: String, pin: PinRequest) -> Answer<AffinityView> {
+        let session = self.keyed.session(key.as_bytes());
+        self.pin_as(session, &key, pin).await?;
+        Ok(self.affinity(key))
+    }
+
+    /// As [`Self::pin`], of a session; `key`: what to call it.
+    pub(super) async fn pin_as(&mut self, session: SessionId, key: &str, pin: PinRequest) -> Answer<()> {
         let now = now_ms();
         let expires_ms = match pin.ttl_s {
             Some(ttl) if ttl == 0 || ttl > TTL_S_MAX => {
@@ -43,7 +54,6 @@ impl Pool {
             }
             ttl => ttl.map(|ttl| now + ttl * 1_000),
         };
-        let session = self.keyed.session(key.as_bytes());
         let target = self.target(pin.node.as_str())?;
         let set = |node, moving_from, move_id| Override {
             session,
@@ -56,10 +66,9 @@ impl Pool {
         let moving = self.log.is_moving(session);
         match self.routes.home_of(session).cloned() {
             Some(home) if home != target => {
-                self.by_hand(session, &key, home, target, expires_ms, true)
-                    .await?;
+                self.by_hand(session, key, home, target, expires_ms, true).await?;
             }
-            _ if moving => return Err(already_moving(&key)),
+            _ if moving => return Err(already_moving(key)),
             _ => {
                 let former = self.routes.override_of(session);
                 let (from, id) = former.map_or((None, None), |o| (o.moving_from.clone(), o.move_id));
@@ -70,7 +79,7 @@ impl Pool {
                 self.commit(edit).await.map_err(|error| not_written(&error))?;
             }
         }
-        Ok(self.affinity(key))
+        Ok(())
     }
 
     /// Lets plans move a key again, and lets it fall back to its bucket once it is idle.

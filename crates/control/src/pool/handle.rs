@@ -1,8 +1,9 @@
 //! How others ask a pool: a message and its answer.
 
 use foreshift_wire::{
-    AffinityView, ConnectionInfo, IngressEvent, Move, NodeId, NodeSpec, NodeState, NodeView, PinRequest,
-    PlanView, PoolView, SeriesFilter, SeriesView, Signals,
+    AffinityView, ConnectionInfo, EntryFilter, IngressEvent, Move, NodeChange, NodeId, NodeSpec, NodeState,
+    NodeView, Override, PinRequest, PlanView, PoolInfo, PoolView, SeriesFilter, SeriesView, SessionId,
+    Signals,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -64,6 +65,20 @@ pub(super) enum Command {
         reply: oneshot::Sender<Answer<AffinityView>>,
     },
     Unpin(String, oneshot::Sender<Answer<()>>),
+    ChangeNode {
+        id: String,
+        change: NodeChange,
+        reply: oneshot::Sender<Answer<NodeView>>,
+    },
+    ResetNode(String, oneshot::Sender<Answer<NodeView>>),
+    Entries(EntryFilter, oneshot::Sender<Vec<Override>>),
+    Clear(EntryFilter, oneshot::Sender<Answer<u64>>),
+    PinSession {
+        session: SessionId,
+        pin: PinRequest,
+        reply: oneshot::Sender<Answer<AffinityView>>,
+    },
+    Info(oneshot::Sender<PoolInfo>),
     Configure(Box<NewSettings>, oneshot::Sender<Result<(), crate::Error>>),
     /// End the pool's task.
     End,
@@ -145,6 +160,34 @@ impl PoolHandle {
             reply,
         })
         .await?
+    }
+
+    pub(crate) async fn change_node(&self, id: String, change: NodeChange) -> Answer<NodeView> {
+        self.ask(|reply| Command::ChangeNode { id, change, reply })
+            .await?
+    }
+
+    pub(crate) async fn reset_node(&self, id: String) -> Answer<NodeView> {
+        self.ask(|reply| Command::ResetNode(id, reply)).await?
+    }
+
+    /// Keys that were placed one by one.
+    pub(crate) async fn entries(&self, filter: EntryFilter) -> Answer<Vec<Override>> {
+        self.ask(|reply| Command::Entries(filter, reply)).await
+    }
+
+    /// Gives keys that were placed one by one back to their buckets; how many.
+    pub(crate) async fn clear(&self, filter: EntryFilter) -> Answer<u64> {
+        self.ask(|reply| Command::Clear(filter, reply)).await?
+    }
+
+    pub(crate) async fn pin_session(&self, session: SessionId, pin: PinRequest) -> Answer<AffinityView> {
+        self.ask(|reply| Command::PinSession { session, pin, reply })
+            .await?
+    }
+
+    pub(crate) async fn info(&self) -> Answer<PoolInfo> {
+        self.ask(Command::Info).await
     }
 
     /// Takes new settings over, from the next round on.

@@ -181,7 +181,7 @@ impl Pool {
                 id: known.id.clone(),
                 state: known.state,
                 zone: record.spec.zone.clone(),
-                weight: record.spec.weight,
+                weight: record.spec.effective_weight(),
                 capacity: record.spec.capacity.clone(),
                 bottleneck: bottleneck(node),
                 open_streams: node.signals.connections.map(|connections| connections as u64),

@@ -256,6 +256,16 @@ impl Pool {
             } => {
                 drop(reply.send(self.migrate(*connection, &target).await));
             }
+            Command::ChangeNode { id, change, reply } => {
+                drop(reply.send(self.change_node(&id, change).await));
+            }
+            Command::ResetNode(id, reply) => drop(reply.send(self.reset_node(&id).await)),
+            Command::Entries(filter, reply) => drop(reply.send(self.entries(&filter))),
+            Command::Clear(filter, reply) => drop(reply.send(self.clear(&filter).await)),
+            Command::PinSession { session, pin, reply } => {
+                drop(reply.send(self.pin_session(session, pin).await));
+            }
+            Command::Info(reply) => drop(reply.send(self.info())),
             // The loop itself sees to these.
             Command::Configure(..) | Command::End => {}
         }

@@ -10,7 +10,8 @@ use foreshift_meta::{Meta, routes};
 use foreshift_placement::{Keyed, Predicted, Secret};
 use foreshift_telemetry::{KeyLoadOptions, KeyLoads, NodeLoad, NodeSeries};
 use foreshift_wire::{
-    Event, ForecastConfig, MoveId, NodeId, NodeRecord, NodeSpec, NodeState, Override, SessionId, Signals,
+    Event, ForecastConfig, HealthOrder, MoveId, NodeId, NodeRecord, NodeSpec, NodeState, Override, SessionId,
+    Signals,
 };
 use rand_pcg::Pcg64Mcg;
 
@@ -131,8 +132,9 @@ impl Pool {
         });
         let Some(checker) = &mut self.checker else { return };
         match (spec.state, spec.address.parse::<SocketAddr>()) {
-            // A node that is meant to be down is not asked how it is.
+            // A node that is meant to be down, or of which the operator says how it is, is not asked.
             (NodeState::Down, _) | (_, Err(_)) => checker.forget(&spec.id),
+            _ if spec.runtime.health.is_some() => checker.forget(&spec.id),
             (_, Ok(address)) => checker.watch(&spec.id, address, node.verdict),
         }
     }
@@ -148,7 +150,11 @@ impl Pool {
     /// The record of a node that is tracked: its wish joined with its health.
     pub(super) fn record(&self, spec: NodeSpec) -> NodeRecord {
         let node = self.nodes.get(&spec.id);
-        let verdict = self.checker.as_ref().and(node).map(|node| node.verdict);
+        let verdict = match spec.runtime.health {
+            Some(HealthOrder::Up) => Some(Verdict::Healthy),
+            Some(HealthOrder::Down) => Some(Verdict::Unhealthy),
+            Some(HealthOrder::Frozen) | None => self.checker.as_ref().and(node).map(|node| node.verdict),
+        };
         let state = observed(spec.state, verdict);
         let reason = match (state, spec.state) {
             (NodeState::Ready, _) => None,
@@ -158,6 +164,9 @@ impl Pool {
             (NodeState::Joining, _) => Some("waiting for its health checks".into()),
             (NodeState::Draining, _) | (NodeState::Down, NodeState::Down) => {
                 Some("as the operator asked".into())
+            }
+            (NodeState::Down, _) if spec.runtime.health == Some(HealthOrder::Down) => {
+                Some("the operator says that it is down".into())
             }
             (NodeState::Down, _) => node.and_then(|node| node.reason.clone()),
         };

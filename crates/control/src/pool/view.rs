@@ -70,6 +70,7 @@ impl Pool {
             capacity_score: predicted.map(|predicted| 100.0 - predicted),
             buckets,
             overrides: self.routes.overrides_on(&record.spec.id),
+            differs: self.differs(record),
         }
     }
 

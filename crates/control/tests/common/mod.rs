@@ -63,6 +63,13 @@ impl DataPlane for Plane {
             .collect()
     }
 
+    async fn close_streams(&self, filter: ConnectionFilter) -> u64 {
+        let matching = self.connections(filter).await;
+        let mut seen = self.0.lock().unwrap();
+        seen.connections.retain(|c| !matching.contains(c));
+        matching.len() as u64
+    }
+
     async fn serves(&self, _: PoolName) -> bool {
         true
     }

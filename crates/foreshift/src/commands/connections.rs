@@ -14,6 +14,7 @@ pub(super) fn connections(out: &Output, args: Connections) -> Result<()> {
     match args.command {
         None => list(out, &args.list),
         Some(ConnectionsCommand::List(args)) => list(out, &args),
+        Some(ConnectionsCommand::End { id, remote }) => super::runtime::end_connection(out, id, &remote),
         Some(ConnectionsCommand::Migrate { id, target, remote }) => migrate(out, id, target, &remote),
     }
 }

@@ -7,10 +7,12 @@ mod connections;
 pub(crate) mod demo;
 mod events;
 pub(crate) mod forecast;
+mod info;
 mod moves;
 mod nodes;
 mod reload;
 mod run;
+mod runtime;
 mod status;
 mod top;
 
@@ -30,6 +32,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::LabIngress(args) => demo::ingress(&args),
         Command::Check { config } => check::check(&out, &config),
         Command::Reload(remote) => reload::reload(&out, &remote),
+        Command::Info(remote) => info::info(&out, &remote),
         Command::Status(remote) => status::status(&out, &remote),
         Command::Nodes(args) => nodes::nodes(&out, args),
         Command::Affinity(command) => affinity::affinity(&out, &command),

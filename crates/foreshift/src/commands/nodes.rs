@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 use foreshift_wire::{
-    Capacity, NodeId, NodeRequest, NodeState, NodeView, PoolView, Resolution, SeriesMetric, SeriesView,
-    StateRequest,
+    Capacity, NodeChange, NodeId, NodeRequest, NodeState, NodeView, PoolView, Resolution, SeriesMetric,
+    SeriesView, StateRequest,
 };
 
-use super::status;
+use super::{runtime, status};
 use crate::{
     args::{InPool, NodeAdd, Nodes, NodesCommand, Remote},
     client::{Client, query},
@@ -40,6 +40,25 @@ pub(super) fn nodes(out: &Output, args: Nodes) -> Result<()> {
         }
         Some(NodesCommand::Ready { id, pool, remote }) => set(out, &id, NodeState::Ready, &pool, &remote),
         Some(NodesCommand::Down { id, pool, remote }) => set(out, &id, NodeState::Down, &pool, &remote),
+        Some(NodesCommand::Set {
+            id,
+            weight,
+            maxconn,
+            health,
+            pool,
+            remote,
+        }) => {
+            let change = NodeChange {
+                weight,
+                maxconn,
+                health,
+            };
+            runtime::set(out, &id, change, &pool, &remote)
+        }
+        Some(NodesCommand::Reset { id, pool, remote }) => runtime::reset(out, &id, &pool, &remote),
+        Some(NodesCommand::EndSessions { id, pool, remote }) => {
+            runtime::end_sessions(out, &id, &pool, &remote)
+        }
         Some(NodesCommand::Series {
             id,
             metric,

@@ -93,6 +93,11 @@ impl Load {
         load
     }
 
+    /// Requests answered so far.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
     /// Waits until so many more requests were answered.
     #[track_caller]
     pub fn goes_on(&self, more: u64) {

@@ -279,7 +279,7 @@ impl PoolState {
     fn map_nodes(&self) -> Vec<MapNode> {
         let node = |n: &NodeRecord| MapNode {
             id: n.spec.id.clone(),
-            weight: n.spec.weight,
+            weight: n.spec.effective_weight(),
             state: n.observed,
         };
         self.nodes.values().map(node).collect()

@@ -33,7 +33,7 @@ impl Bounds {
         let defaults = Circuit::default();
         let circuit = circuit.unwrap_or(&defaults);
         let bounds = Self {
-            connections: node.maxconn.or(circuit.connections),
+            connections: node.effective_maxconn().or(circuit.connections),
             requests: circuit.requests,
             retries: circuit.retries,
             pending: circuit.pending,

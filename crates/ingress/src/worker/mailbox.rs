@@ -68,6 +68,9 @@ fn handle(worker: &Rc<Worker>, message: ToWorker) {
         ToWorker::Pool { index, config, keyed } => worker.take_pool(index, &config, keyed),
         ToWorker::Listen { sockets, listener } => accept::listen(worker, sockets, listener),
         ToWorker::Unlisten(name) => accept::unlisten(worker, &name),
+        ToWorker::CloseStreams { filter, answer } => {
+            let _ = answer.send(close_streams(worker, &filter));
+        }
         ToWorker::Drain { idle } => worker.start_draining(idle),
         ToWorker::Close { code, reason } => close_all(worker, code, reason),
         ToWorker::LastId { answer } => {
@@ -142,26 +145,44 @@ fn close_all(worker: &Worker, code: u16, reason: &'static str) {
     }
 }
 
+/// Ends streams as an operator asked; a request that is being answered is left to end by itself.
+fn close_streams(worker: &Worker, filter: &ConnectionFilter) -> u64 {
+    let mut closed = 0;
+    for connection in worker.connections.all() {
+        let ends = connection.is_stream() || connection.kind.get() == ConnectionKind::Tcp;
+        if ends && wants(worker, filter, &connection) {
+            connection.command(StreamCommand::Close {
+                code: 1012,
+                reason: "ended by the operator",
+            });
+            closed += 1;
+        }
+    }
+    closed
+}
+
 fn list(worker: &Worker, filter: &ConnectionFilter) -> Vec<ConnectionInfo> {
-    let wanted = |c: &Connection| {
-        filter.id.is_none_or(|id| c.id == id)
-            && filter.session.is_none_or(|s| c.session.get() == Some(s))
-            && filter
-                .pool
-                .as_ref()
-                .is_none_or(|p| worker.pools[c.pool].name == *p)
-            && filter
-                .key
-                .as_ref()
-                .is_none_or(|k| c.key.borrow().as_slice() == k.as_bytes())
-            && filter
-                .node
-                .as_ref()
-                .is_none_or(|n| c.node.borrow().as_ref().is_some_and(|node| node.id == *n))
-    };
+    let wanted = |c: &Connection| wants(worker, filter, c);
     worker.connections.list(
         |pool| worker.pools[pool].name.clone(),
         wanted,
         filter.limit.unwrap_or(LISTED),
     )
+}
+
+fn wants(worker: &Worker, filter: &ConnectionFilter, c: &Connection) -> bool {
+    filter.id.is_none_or(|id| c.id == id)
+        && filter.session.is_none_or(|s| c.session.get() == Some(s))
+        && filter
+            .pool
+            .as_ref()
+            .is_none_or(|p| worker.pools[c.pool].name == *p)
+        && filter
+            .key
+            .as_ref()
+            .is_none_or(|k| c.key.borrow().as_slice() == k.as_bytes())
+        && filter
+            .node
+            .as_ref()
+            .is_none_or(|n| c.node.borrow().as_ref().is_some_and(|node| node.id == *n))
 }

@@ -261,6 +261,7 @@ pub fn record(index: usize, address: SocketAddr, observed: NodeState) -> NodeRec
             maxconn: None,
             capacity: foreshift_wire::Capacity::default(),
             state: NodeState::Ready,
+            runtime: foreshift_wire::Runtime::default(),
         },
         observed,
         reason: None,
