@@ -24,7 +24,8 @@ pub struct PoolReport {
     pub buckets: Vec<BucketReport>,
     /// The heaviest keys, heaviest first; bounded.
     pub keys: Vec<KeyReport>,
-    /// Connections refused because their PROXY protocol header was missing, wrong, late, or from who is not trusted.
+    /// Connections refused because their PROXY protocol header was missing, wrong, late, or from who is not trusted, or because
+    /// there was no TLS handshake.
     #[serde(default)]
     pub refused: u64,
     /// Requests that were not sent again because the retry budget was used up.

@@ -3,7 +3,7 @@
 //! A closed loop, since it is to find out what a request costs at saturation. Its latencies are those of a
 //! saturated proxy and say little about a proxy with room.
 
-use std::{net::TcpStream, time::Instant};
+use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -44,7 +44,7 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(socket: TcpStream, scenario: Scenario, host: &str, number: usize) -> Result<Self> {
+    pub(super) fn new(stream: Stream, scenario: Scenario, host: &str, number: usize) -> Result<Self> {
         let upgrade = if scenario.is_websocket() {
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -56,7 +56,7 @@ impl Client {
             "GET {path} HTTP/1.1\r\nHost: {host}\r\nX-User: u{number}\r\nAccept: */*\r\n{upgrade}\r\n"
         );
         Ok(Self {
-            stream: Stream::new(socket)?,
+            stream,
             scenario,
             state: State::Idle,
             request: request.into_bytes(),

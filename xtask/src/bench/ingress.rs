@@ -15,6 +15,7 @@ use super::{
     reactor::{Reactor, Then},
     report::{Report, Sample},
     scenario::Scenario,
+    tls::Pki,
 };
 use crate::{setup, steps};
 
@@ -35,7 +36,7 @@ pub(super) fn run(args: &IngressArgs) -> Result<()> {
     for scenario in bench.scenarios.clone() {
         for round in 1..=args.rounds {
             for contender in bench.contenders.clone() {
-                if contender == Contender::Direct && scenario == Scenario::IdleWebsocket {
+                if contender == Contender::Direct && (scenario.is_idle() || scenario.is_tls()) {
                     continue; // nothing to measure
                 }
                 eprintln!("{}: round {round}, {contender:?}", scenario.title());
@@ -67,6 +68,7 @@ struct Bench {
     connections: usize,
     pairs: usize,
     window: Duration,
+    pki: Pki,
 }
 
 impl Bench {
@@ -106,20 +108,25 @@ impl Bench {
             connections: args.connections as usize,
             pairs: pairs_allowed(args.pairs as usize)?,
             window: Duration::from_secs(args.seconds),
+            pki: Pki::make()?,
         })
     }
 
     fn measure(&self, contender: Contender, scenario: Scenario) -> Result<Sample> {
         let mut reactor = Reactor::new()?;
         let backend = reactor.backend_address()?;
+        let tls = scenario.is_tls().then_some(&self.pki);
+        reactor.tls = tls.map(|pki| pki.client.clone());
         let proxy = match contender {
             Contender::Direct => None,
-            proxied => Some(Proxy::start(proxied, &self.foreshift, backend, self.cores)?),
+            proxied => Some(Proxy::start(proxied, &self.foreshift, backend, self.cores, tls)?),
         };
         let target = proxy.as_ref().map_or(backend, |proxy| proxy.address);
         let pid = proxy.as_ref().map(Proxy::pid);
         let sample = match (scenario, pid) {
-            (Scenario::IdleWebsocket, Some(pid)) => idle_memory(&mut reactor, target, pid, self.pairs),
+            (scenario, Some(pid)) if scenario.is_idle() => {
+                idle_memory(&mut reactor, target, scenario, pid, self.pairs)
+            }
             _ => {
                 reactor.connect(target, scenario, self.connections, Then::Again)?;
                 saturate(&mut reactor, pid, self.window)
@@ -152,18 +159,19 @@ fn saturate(reactor: &mut Reactor, pid: Option<u32>, window: Duration) -> Result
 fn idle_memory(
     reactor: &mut Reactor,
     target: std::net::SocketAddr,
+    scenario: Scenario,
     pid: u32,
     pairs: usize,
 ) -> Result<Sample> {
     // Some first, so that what a proxy allocates once does not count.
     let first = HANDSHAKES_AT_ONCE.min(pairs);
-    reactor.connect(target, Scenario::IdleWebsocket, first, Then::Rest)?;
+    reactor.connect(target, scenario, first, Then::Rest)?;
     reactor.run_until_answered(first as u64)?;
     let before = account::anonymous_kib(pid)?;
     let mut open = first;
     while open < first + pairs {
         let some = HANDSHAKES_AT_ONCE.min(first + pairs - open);
-        reactor.connect(target, Scenario::IdleWebsocket, some, Then::Rest)?;
+        reactor.connect(target, scenario, some, Then::Rest)?;
         open += some;
         reactor.run_until_answered(open as u64)?;
     }
@@ -234,7 +242,7 @@ mod tests {
 
     #[test]
     fn the_load_reaches_the_backend_and_back() {
-        for scenario in Scenario::ALL {
+        for scenario in Scenario::ALL.into_iter().filter(|s| !s.is_tls()) {
             let mut reactor = Reactor::new().unwrap();
             let backend = reactor.backend_address().unwrap();
             reactor.connect(backend, scenario, 3, Then::Again).unwrap();

@@ -14,6 +14,7 @@ mod reactor;
 mod report;
 mod scenario;
 mod stream;
+mod tls;
 mod websocket;
 
 use std::path::PathBuf;

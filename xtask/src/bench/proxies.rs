@@ -16,7 +16,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 use tempfile::TempDir;
 
-use super::{Contender, cores::Cores, http};
+use super::{
+    Contender,
+    cores::Cores,
+    http,
+    tls::{Files, Pki},
+};
 use crate::setup;
 
 const START_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,10 +43,18 @@ impl Proxy {
         foreshift: &Path,
         backend: SocketAddr,
         cores: Option<Cores>,
+        tls: Option<&Pki>,
     ) -> Result<Self> {
         let folder = tempfile::tempdir().context("make a folder for the proxy")?;
         let (address, api) = (free_address()?, free_address()?);
-        let mut command = command(contender, foreshift, address, api, backend, folder.path())?;
+        let at = Place {
+            address,
+            api,
+            backend,
+            folder: folder.path(),
+            tls: tls.map(|pki| pki.write(folder.path())).transpose()?,
+        };
+        let mut command = command(contender, foreshift, &at)?;
         let log = fs::File::create(folder.path().join("log"))?;
         command
             .current_dir(folder.path())
@@ -132,14 +145,23 @@ fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
-fn command(
-    contender: Contender,
-    foreshift: &Path,
+/// Where a proxy listens and what it is in front of.
+struct Place<'a> {
     address: SocketAddr,
     api: SocketAddr,
     backend: SocketAddr,
-    folder: &Path,
-) -> Result<Command> {
+    folder: &'a Path,
+    /// The files that it speaks TLS with.
+    tls: Option<Files>,
+}
+
+fn command(contender: Contender, foreshift: &Path, at: &Place<'_>) -> Result<Command> {
+    let Place {
+        address,
+        backend,
+        folder,
+        ..
+    } = *at;
     let file = |name: &str, text: String| -> Result<PathBuf> {
         let path = folder.join(name);
         fs::write(&path, text)?;
@@ -149,7 +171,7 @@ fn command(
         Contender::Direct => bail!("direct has no proxy"),
         Contender::Foreshift => {
             let mut command = Command::new(foreshift);
-            let config = foreshift_config(address, api, backend);
+            let config = foreshift_config(at);
             command.args(["run", "-c"]).arg(file("foreshift.toml", config)?);
             command
         }
@@ -158,15 +180,16 @@ fn command(
             let mut command = Command::new("haproxy");
             command
                 .args(["-db", "-f"])
-                .arg(file("haproxy.cfg", haproxy_config(address, backend, same_work))?);
+                .arg(file("haproxy.cfg", haproxy_config(at, same_work))?);
             command
         }
         Contender::Nginx => {
             let mut command = Command::new("nginx");
             command.arg("-p").arg(folder).args(["-e", "stderr", "-c"]);
-            command.arg(file("nginx.conf", nginx_config(address, backend, folder))?);
+            command.arg(file("nginx.conf", nginx_config(at))?);
             command
         }
+        Contender::Envoy if at.tls.is_some() => bail!("Envoy is not set up for TLS here"),
         Contender::Envoy => {
             let envoy = envoy().context("Envoy was not found: put it on PATH or set ENVOY to its binary")?;
             let config = envoy_config(address, backend).to_string();
@@ -185,7 +208,17 @@ fn command(
     })
 }
 
-fn foreshift_config(address: SocketAddr, api: SocketAddr, backend: SocketAddr) -> String {
+fn foreshift_config(at: &Place<'_>) -> String {
+    let Place {
+        address,
+        api,
+        backend,
+        ..
+    } = at;
+    let tls = at.tls.as_ref().map_or(String::new(), |files| {
+        let Files { certificate, key, .. } = files;
+        format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}")
+    });
     format!(
         r#"
 [api]
@@ -204,6 +237,7 @@ address = "{address}"
 protocol = "http"
 pool = "bench"
 affinity = [{{ header = "x-user" }}, {{ source_address = 32 }}]
+{tls}
 [[pool]]
 name = "bench"
 mode = "act"
@@ -215,7 +249,11 @@ capacity = {{ requests_in_flight = 100000, connections = 100000 }}
     )
 }
 
-fn haproxy_config(address: SocketAddr, backend: SocketAddr, same_work: bool) -> String {
+fn haproxy_config(at: &Place<'_>, same_work: bool) -> String {
+    let Place { address, backend, .. } = at;
+    let tls = at.tls.as_ref().map_or(String::new(), |files| {
+        format!(" ssl crt {} alpn http/1.1", files.both.display())
+    });
     let rules = if same_work {
         "  option forwardfor
   http-request del-header foreshift- -m beg
@@ -242,14 +280,22 @@ defaults
   timeout server 300s
   timeout tunnel 300s
 listen bench
-  bind {address}
+  bind {address}{tls}
 {rules}  server a {backend}
 "
     )
 }
 
-fn nginx_config(address: SocketAddr, backend: SocketAddr, folder: &Path) -> String {
-    let folder = folder.display();
+fn nginx_config(at: &Place<'_>) -> String {
+    let Place { address, backend, .. } = at;
+    let folder = at.folder.display();
+    let (ssl, certificates) = at.tls.as_ref().map_or(("", String::new()), |files| {
+        let (certificate, key) = (files.certificate.display(), files.key.display());
+        (
+            " ssl",
+            format!("ssl_certificate {certificate}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;"),
+        )
+    });
     format!(
         "daemon off;
 master_process off;
@@ -267,7 +313,8 @@ http {{
   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}
   upstream bench {{ server {backend}; keepalive 1024; keepalive_requests 1000000000; }}
   server {{
-    listen {address} backlog=4096;
+    listen {address}{ssl} backlog=4096;
+    {certificates}
     location / {{
       proxy_pass http://bench;
       proxy_http_version 1.1;

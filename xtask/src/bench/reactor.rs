@@ -4,6 +4,7 @@ use std::{
     io::{self, ErrorKind},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     os::fd::{AsFd, OwnedFd},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,11 +16,13 @@ use rustix::{
         epoll::{self, CreateFlags, Event, EventData, EventFlags},
     },
 };
+use rustls::ClientConfig;
 
 use super::{
     backend::{Answers, Backend},
     client::Client,
     scenario::Scenario,
+    stream::Stream,
 };
 
 /// Set in the token of a client; the others are the backend's.
@@ -48,6 +51,8 @@ pub(super) struct Reactor {
     events: Vec<Event>,
     buffer: Vec<u8>,
     then: Then,
+    /// What clients speak TLS with.
+    pub(super) tls: Option<Arc<ClientConfig>>,
     /// Answers that came whole.
     pub(super) answered: u64,
     /// Their latencies in nanoseconds, where wanted.
@@ -70,6 +75,7 @@ impl Reactor {
             events: Vec::with_capacity(256),
             buffer: vec![0; 256 * 1024],
             then: Then::Again,
+            tls: None,
             answered: 0,
             latencies: None,
         })
@@ -96,7 +102,11 @@ impl Reactor {
             let number = self.clients.len();
             let socket = connect_from(source(number), address)
                 .with_context(|| format!("open client connection {number} to {address}"))?;
-            let mut client = Client::new(socket, scenario, &host, number)?;
+            let stream = match &self.tls {
+                None => Stream::new(socket)?,
+                Some(tls) => Stream::shake_hands(socket, tls)?,
+            };
+            let mut client = Client::new(stream, scenario, &host, number)?;
             self.register(&client.stream, CLIENT | number as u64)?;
             client.begin()?;
             self.clients.push(client);

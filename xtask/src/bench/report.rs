@@ -96,7 +96,7 @@ impl Report {
     fn heading(&self, scenario: Scenario) -> String {
         let title = scenario.title();
         match scenario {
-            Scenario::IdleWebsocket => format!(
+            scenario if scenario.is_idle() => format!(
                 "{title}, {} pairs\n{:<18} {:>12} {:>12}",
                 self.idle_pairs, "", "KiB/pair", "x HAProxy"
             ),

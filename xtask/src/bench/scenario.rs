@@ -15,22 +15,32 @@ pub(crate) enum Scenario {
     Websocket64,
     /// Memory of idle WebSockets.
     IdleWebsocket,
+    /// HTTP/1.1 keep-alive under TLS 1.3, answers of 64 B.
+    Tls64,
+    /// The same with answers of 64 KiB.
+    #[value(name = "tls64k")]
+    Tls64K,
+    /// Memory of idle keep-alive connections under TLS 1.3.
+    IdleTls,
 }
 
 impl Scenario {
     /// All, in the order of the report.
-    pub(super) const ALL: [Self; 4] = [
+    pub(super) const ALL: [Self; 7] = [
         Self::Http64,
         Self::Http64K,
         Self::Websocket64,
         Self::IdleWebsocket,
+        Self::Tls64,
+        Self::Tls64K,
+        Self::IdleTls,
     ];
 
     /// The path that tells the backend what to answer.
     pub(super) fn path(self) -> &'static str {
         match self {
-            Self::Http64 => "/64",
-            Self::Http64K => "/65536",
+            Self::Http64 | Self::Tls64 | Self::IdleTls => "/64",
+            Self::Http64K | Self::Tls64K => "/65536",
             Self::Websocket64 | Self::IdleWebsocket => "/ws",
         }
     }
@@ -38,14 +48,24 @@ impl Scenario {
     /// Bytes of an answer's body or message.
     pub(super) fn answer_bytes(self) -> usize {
         match self {
-            Self::Http64K => 64 * 1024,
-            Self::Http64 | Self::Websocket64 | Self::IdleWebsocket => 64,
+            Self::Http64K | Self::Tls64K => 64 * 1024,
+            Self::Http64 | Self::Tls64 | Self::IdleTls | Self::Websocket64 | Self::IdleWebsocket => 64,
         }
     }
 
     /// Whether it speaks WebSocket.
     pub(super) fn is_websocket(self) -> bool {
         matches!(self, Self::Websocket64 | Self::IdleWebsocket)
+    }
+
+    /// Whether clients and proxy speak TLS.
+    pub(super) fn is_tls(self) -> bool {
+        matches!(self, Self::Tls64 | Self::Tls64K | Self::IdleTls)
+    }
+
+    /// Whether connections only rest, and their memory is measured.
+    pub(super) fn is_idle(self) -> bool {
+        matches!(self, Self::IdleWebsocket | Self::IdleTls)
     }
 
     /// For people.
@@ -55,6 +75,9 @@ impl Scenario {
             Self::Http64K => "HTTP/1.1 keep-alive, 64 KiB",
             Self::Websocket64 => "WebSocket echo, 64 B",
             Self::IdleWebsocket => "idle WebSockets",
+            Self::Tls64 => "HTTP/1.1 keep-alive, 64 B, TLS 1.3",
+            Self::Tls64K => "HTTP/1.1 keep-alive, 64 KiB, TLS 1.3",
+            Self::IdleTls => "idle keep-alive connections, TLS 1.3",
         }
     }
 }

@@ -249,4 +249,63 @@ mod tests {
         drop(listener);
         assert!(matches!(probe(None).run(address).await, Err(Failure::Connect(_))));
     }
+
+    /// A node under TLS whose certificate is for `name`. Returns where it is and a file with its authority.
+    async fn tls_node(name: &str, folder: &std::path::Path) -> (SocketAddr, std::path::PathBuf) {
+        let made = rcgen::generate_simple_self_signed(vec![name.to_owned()]).unwrap();
+        let file = folder.join(name);
+        std::fs::write(&file, made.cert.pem()).unwrap();
+        let key = made.signing_key.serialize_der().try_into().unwrap();
+        let config = tokio_rustls::rustls::ServerConfig::builder_with_provider(foreshift_tls::provider())
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let accepted = tokio_rustls::TlsAcceptor::from(Arc::new(config))
+                .accept(stream)
+                .await;
+            let Ok(mut stream) = accepted else { return };
+            let _ = stream.read(&mut [0; 1_024]).await;
+            let _ = stream
+                .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+                .await;
+            let _ = stream.shutdown().await;
+        });
+        (address, file)
+    }
+
+    #[tokio::test]
+    async fn a_node_under_tls_passes_only_with_the_certificate_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, path, passes) in [
+            ("node.internal", Some("/healthz"), true),
+            ("node.internal", None, true),
+            ("other.internal", Some("/healthz"), false),
+            ("other.internal", None, false),
+        ] {
+            let (address, ca) = tls_node(name, folder.path()).await;
+            let tls = foreshift_wire::PoolTls {
+                ca: Some(ca),
+                server_name: Some("node.internal".into()),
+                ..foreshift_wire::PoolTls::default()
+            };
+            let opened = foreshift_tls::pool(&tls, std::time::SystemTime::now()).unwrap();
+            let probe = Probe {
+                tls: Some(Arc::new(opened.watched)),
+                ..probe(path)
+            };
+            match probe.run(address).await {
+                Ok(()) => assert!(passes, "{name} {path:?}"),
+                Err(failure) => assert!(
+                    !passes && failure.to_string().starts_with("TLS: "),
+                    "{name} {path:?}: {failure}"
+                ),
+            }
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub(crate) struct Counters {
     pub(crate) ticks: BTreeMap<&'static str, u64>,
     /// Connections that lost their node, by outcome: `resumed`, `closed`.
     pub(crate) failovers: BTreeMap<&'static str, u64>,
-    /// Connections refused by their PROXY protocol header.
+    /// Connections refused by their PROXY protocol header, or without a TLS handshake.
     pub(crate) refused: u64,
     /// Requests that were not sent again because the retry budget was used up.
     pub(crate) over_retry_budget: u64,
@@ -317,7 +317,7 @@ fn pool_counters(text: &mut Text, pools: &[PoolMetrics]) {
     text.family(
         name,
         "counter",
-        "Connections refused by their PROXY protocol header.",
+        "Connections refused by their PROXY protocol header, or without a TLS handshake.",
     );
     for pool in pools {
         text.sample(name, &[("pool", pool.pool.as_str())], pool.counters.refused);

@@ -142,11 +142,16 @@ enum Next {
 
 impl Http1 {
     async fn run(mut self) {
+        let mut cut = false;
         loop {
             match self.next_request().await {
                 Next::Request(head) => match self.answer(head).await {
                     Outcome::KeepAlive => {}
                     Outcome::Close => break,
+                    Outcome::Cut => {
+                        cut = true;
+                        break;
+                    }
                     Outcome::Upgraded(handshake) => return self.become_websocket(*handshake),
                 },
                 Next::Refused(reject) => {
@@ -159,7 +164,10 @@ impl Http1 {
         }
         self.input.rest(&self.worker.buffers);
         self.worker.ended(&self.connection);
-        linger(self.stream).await;
+        // Under TLS an orderly end says that an answer which ends with its connection is whole.
+        if !(cut && self.stream.is_tls()) {
+            linger(self.stream).await;
+        }
     }
 
     /// Waits for the next whole head.

@@ -36,6 +36,8 @@ use crate::{
 pub(crate) enum Outcome {
     KeepAlive,
     Close,
+    /// As [`Self::Close`], but the client must not take what it has for all.
+    Cut,
     Upgraded(Box<Handshaken>),
 }
 
@@ -192,7 +194,7 @@ impl Exchange<'_> {
                 Forwarded::Broken { by_node } => {
                     node.end(now, took_us, by_node, 0);
                     self.count(499, 0, took_us, node);
-                    return Step::Done(Outcome::Close);
+                    return Step::Done(Outcome::Cut);
                 }
                 Forwarded::Again(wait) => {
                     node.end(now, took_us, true, 0);

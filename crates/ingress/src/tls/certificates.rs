@@ -2,10 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, SystemTime},
 };
 
@@ -25,7 +22,6 @@ pub(crate) struct InUse<C, T> {
     who: String,
     configured: C,
     watched: Watched<T>,
-    failures: AtomicU64,
 }
 
 /// TLS of one listener.
@@ -59,7 +55,6 @@ impl<C: Clone + PartialEq, T> InUse<C, T> {
             who,
             configured: configured.clone(),
             watched,
-            failures: AtomicU64::new(0),
         }))
     }
 }
@@ -68,11 +63,6 @@ impl<C, T> InUse<C, T> {
     /// The settings for a new connection.
     pub(crate) fn settings(&self) -> Arc<T> {
         self.watched.current()
-    }
-
-    /// A handshake failed.
-    pub(crate) fn failed(&self) {
-        self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
     fn look(&self) {

@@ -202,7 +202,7 @@ async fn serve_tls(
         // Another task, so that none keeps the memory that the handshake needs.
         Ok(stream) => serve(worker, listener, stream, peer, place),
         Err(error) => {
-            tls.failed();
+            worker.pools[listener.pool].refusals.count();
             tracing::debug!(%peer, listener = listener.config.name, %error, "no TLS handshake");
         }
     }

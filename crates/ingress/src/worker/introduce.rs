@@ -29,6 +29,11 @@ impl Refusals {
         self.count.take()
     }
 
+    /// One more, for another reason than its header.
+    pub(super) fn count(&self) {
+        self.count.set(self.count.get() + 1);
+    }
+
     fn note(&self, listener: &str, peer: SocketAddr, why: &Refused, now: Instant) {
         if let Refused::Ended(error) = why {
             // A check that the port is open looks like this.

@@ -433,7 +433,6 @@ impl Worker {
                 let shaken =
                     Box::pin(tls::connect(stream, &settings, node.address.ip(), http2, within)).await;
                 shaken.inspect_err(|error| {
-                    tls.failed();
                     if !node.is_suspect(Instant::now()) {
                         tracing::warn!(pool = %pool.name, node = %node.id, address = %node.address, %error, "a node cannot be used");
                     }
