@@ -11,10 +11,14 @@ use super::{
     websocket,
 };
 
+/// What a client says first that wants to be sent all that there is room for.
+pub(super) const BULK: u8 = b'B';
+
 /// Answers that never change, made once.
 pub(super) struct Answers {
     small: Vec<u8>,
     large: Vec<u8>,
+    bulk: Vec<u8>,
 }
 
 impl Answers {
@@ -22,6 +26,7 @@ impl Answers {
         Self {
             small: answer(Scenario::Http64.answer_bytes()),
             large: answer(Scenario::Http64K.answer_bytes()),
+            bulk: vec![b'x'; 256 * 1024],
         }
     }
 }
@@ -39,6 +44,7 @@ fn answer(body_bytes: usize) -> Vec<u8> {
 pub(super) struct Backend {
     pub(super) stream: Stream,
     is_websocket: bool,
+    is_bulk: bool,
     /// Input that is no whole request or frame yet.
     partial: Vec<u8>,
     message: Vec<u8>,
@@ -50,6 +56,7 @@ impl Backend {
         Ok(Self {
             stream: Stream::new(socket)?,
             is_websocket: false,
+            is_bulk: false,
             partial: Vec::new(),
             message: Vec::new(),
             frame: Vec::new(),
@@ -59,6 +66,7 @@ impl Backend {
     /// Input or room for output; false at the end of the connection.
     pub(super) fn ready(&mut self, answers: &Answers, buffer: &mut [u8]) -> Result<bool> {
         self.stream.flush()?;
+        self.pour(answers)?;
         loop {
             let (n, last) = match self.stream.read(buffer)? {
                 Got::More(n) => (n, false),
@@ -66,10 +74,17 @@ impl Backend {
                 Got::End => return Ok(false),
             };
             self.input(answers, &buffer[..n])?;
+            self.pour(answers)?;
             if last {
                 return Ok(true);
             }
         }
+    }
+
+    /// Sends all that there is room for, where that is wanted.
+    fn pour(&mut self, answers: &Answers) -> Result<()> {
+        while self.is_bulk && self.stream.offer(&answers.bulk)? == answers.bulk.len() {}
+        Ok(())
     }
 
     fn input(&mut self, answers: &Answers, bytes: &[u8]) -> Result<()> {
@@ -104,6 +119,18 @@ impl Backend {
     }
 
     fn answer(&mut self, answers: &Answers, bytes: &[u8]) -> Result<Option<usize>> {
+        match bytes.first() {
+            Some(&BULK) => {
+                self.is_bulk = true;
+                return Ok(Some(1));
+            }
+            // A ping's number: there are never so many that its first byte is another.
+            Some(0) => {
+                self.stream.send(bytes)?;
+                return Ok(Some(bytes.len()));
+            }
+            _ => {}
+        }
         let Some(length) = http::head_length(bytes) else {
             return Ok(None);
         };

@@ -8,8 +8,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail, ensure};
 
 use super::{
+    backend::BULK,
     http,
-    scenario::Scenario,
+    scenario::{MIB, Scenario},
     stream::{Got, Stream},
     websocket,
 };
@@ -26,6 +27,10 @@ enum State {
     Body(usize),
     /// Waiting for the echo.
     Echo,
+    /// Waiting for 64 bytes.
+    Pong,
+    /// So many bytes came since the last whole MiB.
+    Bulk(usize),
     /// Nothing is under way.
     Idle,
 }
@@ -69,6 +74,9 @@ impl Client {
 
     /// Sends the first request or the handshake.
     pub(super) fn begin(&mut self) -> Result<()> {
+        if self.scenario.is_tcp() {
+            return self.again();
+        }
         self.sent_at = Instant::now();
         self.state = if self.scenario.is_websocket() {
             State::Upgrading
@@ -81,6 +89,19 @@ impl Client {
     /// Sends the next request or message.
     pub(super) fn again(&mut self) -> Result<()> {
         self.sent_at = Instant::now();
+        match self.scenario {
+            Scenario::Tcp64 => {
+                self.state = State::Pong;
+                self.sequence += 1;
+                return Ok(self.stream.send(&message(self.sequence))?);
+            }
+            Scenario::TcpBulk if matches!(self.state, State::Bulk(_)) => return Ok(()),
+            Scenario::TcpBulk => {
+                self.state = State::Bulk(0);
+                return Ok(self.stream.send(&[BULK])?);
+            }
+            _ => {}
+        }
         if !self.scenario.is_websocket() {
             self.state = State::Head;
             return Ok(self.stream.send(&self.request)?);
@@ -119,12 +140,19 @@ impl Client {
         if bytes.is_empty() {
             return Ok(false);
         }
+        if let State::Bulk(so_far) = &mut self.state {
+            *so_far += bytes.len();
+            let whole = *so_far >= MIB;
+            *so_far -= if whole { MIB } else { 0 };
+            return Ok(whole);
+        }
         self.partial.extend_from_slice(bytes);
         match self.state {
             State::Upgrading => self.upgraded(),
             State::Head => self.head(),
             State::Echo => self.echo(),
-            State::Idle | State::Body(_) => bail!("{} bytes came unasked", bytes.len()),
+            State::Pong => self.pong(),
+            State::Idle | State::Body(_) | State::Bulk(_) => bail!("{} bytes came unasked", bytes.len()),
         }
     }
 
@@ -167,6 +195,21 @@ impl Client {
             .context("an answer is longer than it said")?;
         self.state = if left == 0 { State::Idle } else { State::Body(left) };
         Ok(left == 0)
+    }
+
+    fn pong(&mut self) -> Result<bool> {
+        let expected = message(self.sequence);
+        ensure!(
+            expected.starts_with(&self.partial),
+            "message {} came back changed",
+            self.sequence
+        );
+        let whole = self.partial.len() == expected.len();
+        if whole {
+            self.partial.clear();
+            self.state = State::Idle;
+        }
+        Ok(whole)
     }
 
     fn echo(&mut self) -> Result<bool> {

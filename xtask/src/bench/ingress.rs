@@ -36,8 +36,10 @@ pub(super) fn run(args: &IngressArgs) -> Result<()> {
     for scenario in bench.scenarios.clone() {
         for round in 1..=args.rounds {
             for contender in bench.contenders.clone() {
-                if contender == Contender::Direct && (scenario.is_idle() || scenario.is_tls()) {
-                    continue; // nothing to measure
+                let nothing_to_measure =
+                    contender == Contender::Direct && (scenario.is_idle() || scenario.is_tls());
+                if nothing_to_measure || (scenario.is_tcp() && !contender.relays_tcp()) {
+                    continue;
                 }
                 eprintln!("{}: round {round}, {contender:?}", scenario.title());
                 match bench.measure(contender, scenario) {
@@ -119,7 +121,14 @@ impl Bench {
         reactor.tls = tls.map(|pki| pki.client.clone());
         let proxy = match contender {
             Contender::Direct => None,
-            proxied => Some(Proxy::start(proxied, &self.foreshift, backend, self.cores, tls)?),
+            proxied => Some(Proxy::start(
+                proxied,
+                &self.foreshift,
+                backend,
+                scenario,
+                self.cores,
+                tls,
+            )?),
         };
         let target = proxy.as_ref().map_or(backend, |proxy| proxy.address);
         let pid = proxy.as_ref().map(Proxy::pid);
@@ -128,7 +137,11 @@ impl Bench {
                 idle_memory(&mut reactor, target, scenario, pid, self.pairs)
             }
             _ => {
-                reactor.connect(target, scenario, self.connections, Then::Again)?;
+                let connections = match scenario {
+                    Scenario::TcpBulk => 1,
+                    _ => self.connections,
+                };
+                reactor.connect(target, scenario, connections, Then::Again)?;
                 saturate(&mut reactor, pid, self.window)
             }
         };

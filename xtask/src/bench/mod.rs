@@ -129,6 +129,13 @@ pub(crate) enum Contender {
     Envoy,
 }
 
+impl Contender {
+    /// Whether it is measured with TCP: only the reference is, beside us.
+    fn relays_tcp(self) -> bool {
+        matches!(self, Self::Direct | Self::Foreshift | Self::Haproxy)
+    }
+}
+
 pub(crate) fn run(args: &Args) -> Result<()> {
     match &args.what {
         What::Ingress(args) => ingress::run(args),

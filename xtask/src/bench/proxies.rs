@@ -20,6 +20,7 @@ use super::{
     Contender,
     cores::Cores,
     http,
+    scenario::Scenario,
     tls::{Files, Pki},
 };
 use crate::setup;
@@ -42,6 +43,7 @@ impl Proxy {
         contender: Contender,
         foreshift: &Path,
         backend: SocketAddr,
+        scenario: Scenario,
         cores: Option<Cores>,
         tls: Option<&Pki>,
     ) -> Result<Self> {
@@ -51,6 +53,7 @@ impl Proxy {
             address,
             api,
             backend,
+            tcp: scenario.is_tcp(),
             folder: folder.path(),
             tls: tls.map(|pki| pki.write(folder.path())).transpose()?,
         };
@@ -150,6 +153,7 @@ struct Place<'a> {
     address: SocketAddr,
     api: SocketAddr,
     backend: SocketAddr,
+    tcp: bool,
     folder: &'a Path,
     /// The files that it speaks TLS with.
     tls: Option<Files>,
@@ -219,6 +223,10 @@ fn foreshift_config(at: &Place<'_>) -> String {
         let Files { certificate, key, .. } = files;
         format!("tls = {{ certificate = {certificate:?}, key = {key:?} }}")
     });
+    let listener = match at.tcp {
+        true => "protocol = \"tcp\"",
+        false => "affinity = [{ header = \"x-user\" }, { source_address = 32 }]",
+    };
     format!(
         r#"
 [api]
@@ -234,9 +242,8 @@ connections_per_source = 50000
 [[listener]]
 name = "bench"
 address = "{address}"
-protocol = "http"
 pool = "bench"
-affinity = [{{ header = "x-user" }}, {{ source_address = 32 }}]
+{listener}
 {tls}
 [[pool]]
 name = "bench"
@@ -254,6 +261,10 @@ fn haproxy_config(at: &Place<'_>, same_work: bool) -> String {
     let tls = at.tls.as_ref().map_or(String::new(), |files| {
         format!(" ssl crt {} alpn http/1.1", files.both.display())
     });
+    let mode = match at.tcp {
+        true => "mode tcp\n  option splice-auto",
+        false => "mode http\n  option http-keep-alive\n  http-reuse always",
+    };
     let rules = if same_work {
         "  option forwardfor
   http-request del-header foreshift- -m beg
@@ -271,10 +282,8 @@ fn haproxy_config(at: &Place<'_>, same_work: bool) -> String {
         "global
   nbthread 1
 defaults
-  mode http
+  {mode}
   no log
-  option http-keep-alive
-  http-reuse always
   timeout connect 5s
   timeout client 300s
   timeout server 300s

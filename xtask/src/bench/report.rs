@@ -102,7 +102,17 @@ impl Report {
             ),
             _ => format!(
                 "{title}, {} connections\n{:<18} {:>12} {:>12} {:>12} {:>12} {:>12}",
-                self.connections, "", "requests/s", "p99 us", "CPU us/req", "core busy", "x HAProxy"
+                if scenario == Scenario::TcpBulk {
+                    1
+                } else {
+                    self.connections
+                },
+                "",
+                "requests/s",
+                "p99 us",
+                "CPU us/req",
+                "core busy",
+                "x HAProxy"
             ),
         }
     }

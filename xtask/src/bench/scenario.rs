@@ -2,6 +2,9 @@
 
 use clap::ValueEnum;
 
+/// What counts as one answer of a bulk transfer.
+pub(super) const MIB: usize = 1024 * 1024;
+
 /// One kind of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -22,11 +25,15 @@ pub(crate) enum Scenario {
     Tls64K,
     /// Memory of idle keep-alive connections under TLS 1.3.
     IdleTls,
+    /// TCP: 64 B there and back.
+    Tcp64,
+    /// TCP: one connection on which a node sends all it can.
+    TcpBulk,
 }
 
 impl Scenario {
     /// All, in the order of the report.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Http64,
         Self::Http64K,
         Self::Websocket64,
@@ -34,6 +41,8 @@ impl Scenario {
         Self::Tls64,
         Self::Tls64K,
         Self::IdleTls,
+        Self::Tcp64,
+        Self::TcpBulk,
     ];
 
     /// The path that tells the backend what to answer.
@@ -42,6 +51,7 @@ impl Scenario {
             Self::Http64 | Self::Tls64 | Self::IdleTls => "/64",
             Self::Http64K | Self::Tls64K => "/65536",
             Self::Websocket64 | Self::IdleWebsocket => "/ws",
+            Self::Tcp64 | Self::TcpBulk => "",
         }
     }
 
@@ -49,8 +59,19 @@ impl Scenario {
     pub(super) fn answer_bytes(self) -> usize {
         match self {
             Self::Http64K | Self::Tls64K => 64 * 1024,
-            Self::Http64 | Self::Tls64 | Self::IdleTls | Self::Websocket64 | Self::IdleWebsocket => 64,
+            Self::Http64
+            | Self::Tls64
+            | Self::IdleTls
+            | Self::Websocket64
+            | Self::IdleWebsocket
+            | Self::Tcp64 => 64,
+            Self::TcpBulk => MIB,
         }
+    }
+
+    /// Whether proxies pass on bytes of a protocol that they do not know.
+    pub(super) fn is_tcp(self) -> bool {
+        matches!(self, Self::Tcp64 | Self::TcpBulk)
     }
 
     /// Whether it speaks WebSocket.
@@ -78,6 +99,8 @@ impl Scenario {
             Self::Tls64 => "HTTP/1.1 keep-alive, 64 B, TLS 1.3",
             Self::Tls64K => "HTTP/1.1 keep-alive, 64 KiB, TLS 1.3",
             Self::IdleTls => "idle keep-alive connections, TLS 1.3",
+            Self::Tcp64 => "TCP ping-pong, 64 B",
+            Self::TcpBulk => "TCP bulk, each MiB",
         }
     }
 }

@@ -127,6 +127,11 @@ impl Stream {
         Ok(())
     }
 
+    /// Sends what the socket takes, and keeps nothing. Returns how much that was.
+    pub(super) fn offer(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.write(bytes)
+    }
+
     /// The socket may take more.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         if self.tls.is_some() {
