@@ -13,6 +13,7 @@ mod error;
 mod health;
 mod learned;
 mod metrics;
+mod outlier;
 mod pool;
 mod pools;
 mod reload;

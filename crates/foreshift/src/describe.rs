@@ -1,9 +1,11 @@
 //! Moves, nodes and reasons in words.
 
 use anstyle::AnsiColor;
-use foreshift_wire::{Move, MoveFailure, MoveReason, MoveState, NodeState, NodeView, StayReason, Unit};
+use foreshift_wire::{
+    Ejection, Move, MoveFailure, MoveReason, MoveState, NodeState, NodeView, StayReason, Unit,
+};
 
-use crate::output::{Output, name};
+use crate::output::{Output, name, time_of_day};
 
 /// A unit, as in `key user-7` or `bucket 512`.
 pub(crate) fn unit(unit: &Unit) -> String {
@@ -137,4 +139,21 @@ pub(crate) fn stay(reason: StayReason) -> &'static str {
         StayReason::NothingToMove => "nothing that could be moved makes up its load",
         StayReason::TooYoung => "measured too little yet",
     }
+}
+
+/// Why a node does not do all that it could.
+pub(crate) fn why(node: &NodeView) -> String {
+    let ejected = node.ejected.as_ref().map(ejection);
+    let starting = node
+        .slow_start_share
+        .map(|share| format!("starts slowly, {:.0} % so far", share * 100.0));
+    let reason = node.state_reason.as_deref().map(printable);
+    let all: Vec<String> = [reason, ejected, starting].into_iter().flatten().collect();
+    all.join("; ")
+}
+
+/// Until when and why a node is left out.
+pub(crate) fn ejection(ejected: &Ejection) -> String {
+    let until = time_of_day(ejected.until_ms);
+    format!("ejected until {until}: {}", printable(&ejected.reason))
 }

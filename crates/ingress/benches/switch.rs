@@ -196,6 +196,8 @@ async fn measure() -> Result<()> {
                 spec,
                 observed: state,
                 reason: None,
+                ejected: None,
+                warming: None,
             },
         ))
     };
@@ -225,6 +227,8 @@ async fn measure() -> Result<()> {
             },
             observed: NodeState::Draining,
             reason: None,
+            ejected: None,
+            warming: None,
         },
     );
     let begun = Instant::now();

@@ -230,6 +230,13 @@ impl Connections {
             .map_or(0, |m| m.iter().filter(|c| c.is_stream()).count() as u32)
     }
 
+    /// The node that serves a session's open streams.
+    pub(crate) fn node_of_streams(&self, pool: usize, session: SessionId) -> Option<Rc<Node>> {
+        let sessions = self.by_session.borrow();
+        let stream = sessions.get(&(pool, session))?.iter().find(|c| c.is_stream())?;
+        stream.node.borrow().clone()
+    }
+
     /// Forgets a connection that ended.
     pub(crate) fn remove(&self, connection: &Rc<Connection>) {
         self.set_kind(connection, ConnectionKind::Http1);

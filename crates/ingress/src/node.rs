@@ -6,13 +6,18 @@ use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
     rc::Rc,
+    sync::{Arc, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
 use foreshift_wire::{LatencyBuckets, NodeId, NodeReport, NodeResilience};
 use histogram::Histogram;
 
-use crate::{connections::micros_since, stream::Stream, upstream::Room};
+use crate::{
+    connections::micros_since,
+    stream::Stream,
+    upstream::{Room, Watch},
+};
 
 /// How long a node that refused a connection is avoided, where another one is ready.
 const SUSPECT_FOR: Duration = Duration::from_secs(2);
@@ -70,6 +75,7 @@ pub(crate) struct Node {
     bytes: Cell<u64>,
     response: RefCell<Histogram>,
     pub(crate) room: Room,
+    pub(crate) watch: Watch,
     pub(crate) counts: Counts,
 }
 
@@ -98,6 +104,7 @@ impl Node {
             bytes: Cell::new(0),
             response: RefCell::new(new_histogram()),
             room: Room::default(),
+            watch: Watch::default(),
             counts: Counts::default(),
         }
     }
@@ -141,6 +148,17 @@ impl Node {
         self.idle.borrow_mut().clear();
     }
 
+    /// Takes what the pool knows of its failures.
+    pub(crate) fn judged(&self, run: Option<Arc<AtomicU32>>, ejected: bool) {
+        self.watch.judged(run, ejected);
+    }
+
+    /// Whether new requests should rather go elsewhere: it fails, or a connection to it failed just now.
+    #[inline]
+    pub(crate) fn is_avoided(&self, now: Instant) -> bool {
+        self.watch.is_ejected() || self.is_suspect(now)
+    }
+
     /// Whether a connection to it failed just now.
     pub(crate) fn is_suspect(&self, now: Instant) -> bool {
         match self.suspect_until.get() {
@@ -173,6 +191,7 @@ impl Node {
         self.in_flight.set(self.in_flight.get().saturating_sub(1));
         self.requests.set(self.requests.get() + 1);
         self.bytes.set(self.bytes.get() + bytes);
+        self.watch.ended(failed);
         if failed {
             self.errors.set(self.errors.get() + 1);
         }
@@ -194,6 +213,7 @@ impl Node {
 
     /// A connection, a request or a hand-over failed by its fault.
     pub(crate) fn fail(&self) {
+        self.watch.ended(true);
         self.errors.set(self.errors.get() + 1);
     }
 
@@ -234,6 +254,9 @@ impl Node {
                 queue_full: self.counts.queue_full.take(),
                 waited_in_vain: self.counts.waited_in_vain.take(),
                 pending: self.room.waiting(),
+                answered: self.watch.answered.take(),
+                failed: self.watch.failed.take(),
+                failed_in_a_row: self.watch.in_a_row.take(),
             },
         }
     }

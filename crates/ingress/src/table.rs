@@ -8,7 +8,7 @@ use std::{
     cell::{Cell, RefCell},
     net::SocketAddr,
     rc::Rc,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
@@ -26,6 +26,12 @@ pub(crate) struct Snapshot {
     pub(crate) addresses: Vec<SocketAddr>,
     /// By the map's index: what each may be asked for at once.
     pub(crate) limits: Vec<Option<Arc<Limits>>>,
+    /// By the map's index: who is left out because it fails.
+    pub(crate) ejected: Vec<bool>,
+    /// By the map's index: gateway errors in a row, where they are counted.
+    pub(crate) runs: Vec<Option<Arc<AtomicU32>>>,
+    /// Sessions stay with a node that is left out.
+    pub(crate) keeps_sessions: bool,
     /// Who still has to be handed over before the next request.
     pub(crate) lazy: Arc<Lazy>,
 }
@@ -87,6 +93,8 @@ pub(crate) struct Table {
     settled: RefCell<HashSet<SessionId>>,
     /// Nothing is in transit and nothing lazy: the common case.
     calm: Cell<bool>,
+    /// Some node is left out because it fails.
+    any_ejected: Cell<bool>,
 }
 
 impl Table {
@@ -97,6 +105,7 @@ impl Table {
             transits: RefCell::default(),
             settled: RefCell::default(),
             calm: Cell::new(true),
+            any_ejected: Cell::new(false),
         }
     }
 
@@ -122,6 +131,9 @@ impl Table {
         for (node, limits) in nodes.iter().zip(&snapshot.limits) {
             node.room.set(limits.clone());
         }
+        let judged = nodes.iter().zip(snapshot.runs.iter().zip(&snapshot.ejected));
+        judged.for_each(|(node, (run, ejected))| node.judged(run.clone(), *ejected));
+        self.any_ejected.set(snapshot.ejected.contains(&true));
         let gone = old
             .iter()
             .filter(|o| !nodes.iter().any(|n| Rc::ptr_eq(n, o)))
@@ -229,7 +241,10 @@ impl Table {
         let snapshot = snapshot.as_ref()?;
         let nodes = self.nodes.borrow();
         let node = &nodes[usize::from(snapshot.map.lookup(session)?.0)];
-        if !node.is_suspect(now) {
+        if !node.is_avoided(now) {
+            return Some(node.clone());
+        }
+        if snapshot.keeps_sessions && !node.is_suspect(now) {
             return Some(node.clone());
         }
         let other = snapshot.map.next(session, |i| self.usable(snapshot, i, now));
@@ -238,7 +253,13 @@ impl Table {
 
     fn usable(&self, snapshot: &Snapshot, index: NodeIndex, now: Instant) -> bool {
         let at = usize::from(index.0);
-        snapshot.map.nodes()[at].state == NodeState::Ready && !self.nodes.borrow()[at].is_suspect(now)
+        snapshot.map.nodes()[at].state == NodeState::Ready && !self.nodes.borrow()[at].is_avoided(now)
+    }
+
+    /// Whether some node is left out because it fails.
+    #[inline]
+    pub(crate) fn any_ejected(&self) -> bool {
+        self.any_ejected.get()
     }
 
     /// A ready node that was not tried yet, for a session whose node failed.

@@ -33,6 +33,8 @@ fn node(name: &str, weight: f64) -> NodeRecord {
         },
         observed: NodeState::Joining,
         reason: None,
+        ejected: None,
+        warming: None,
     }
 }
 

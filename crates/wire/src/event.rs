@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ConnectionId, Move, MoveFailure, MoveId, NodeId, NodeState, NodeView, PoolName, SessionId};
+use crate::{
+    ConnectionId, Ejection, Move, MoveFailure, MoveId, NodeId, NodeState, NodeView, PoolName, SessionId,
+};
 
 /// An element of the stream `/v1/events`. The SSE event name is the `type`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -35,6 +37,19 @@ pub enum Event {
         state: NodeState,
         /// Why.
         reason: String,
+    },
+    /// A node is left out because it fails, or is back.
+    Outlier {
+        /// Unix milliseconds.
+        at_ms: u64,
+        /// The pool.
+        #[schema(value_type = String)]
+        pool: PoolName,
+        /// The node.
+        #[schema(value_type = String)]
+        node: NodeId,
+        /// Until when and why; absent where it is back.
+        ejected: Option<Ejection>,
     },
 }
 

@@ -27,14 +27,14 @@ pub use config::{
     ListenerCertificate, MetaConfig, MetaStore, Mode, ModelScaling, ModelSignal, NodeConfig, Pool,
     PoolForecast, PoolTls, Protocol, ProxyVersion, SameSite, Strategy, Traces, Trigger, UpstreamProtocol,
 };
-pub use config::{Circuit, Overflow, Retry, RetryOn};
+pub use config::{Circuit, EjectedSessions, Outlier, Overflow, Retry, RetryOn, SlowStart};
 pub use config::{LabelMatcher, MetricMapping, MetricSelector};
 pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};
 pub use event::{Event, IngressEvent};
 pub use forecast::{ForecastView, QuantilePath, Scored};
 pub use id::{ConnectionId, InvalidId, MoveId, NodeId, PoolName, SessionId};
 pub use moves::{Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Stay, StayReason, Unit};
-pub use node::{Capacity, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals};
+pub use node::{Capacity, Ejection, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals, Warming};
 pub use own::OwnLoad;
 pub use problem::Problem;
 pub use reload::{ChangeKind, KeyChange, Reloaded};

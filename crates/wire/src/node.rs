@@ -95,6 +95,41 @@ pub struct NodeRecord {
     /// Why it is not ready, where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// It failed more than others and is left out for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ejected: Option<Ejection>,
+    /// It became ready a short while ago and has a part of its keys only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warming: Option<Warming>,
+}
+
+impl NodeRecord {
+    /// Its weight in the affinity map: a part of the configured one while it is new.
+    pub fn map_weight(&self) -> f64 {
+        self.spec.effective_weight() * self.warming.as_ref().map_or(1.0, |warming| warming.share)
+    }
+}
+
+/// Why and until when a node is left out. Its open connections stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Ejection {
+    /// From then on, in Unix milliseconds.
+    pub since_ms: u64,
+    /// Until then, in Unix milliseconds.
+    pub until_ms: u64,
+    /// The how-manieth in a row: each is longer than the one before.
+    pub times: u32,
+    /// What was seen.
+    pub reason: String,
+}
+
+/// How far a new node has come.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Warming {
+    /// When it became ready, in Unix milliseconds.
+    pub since_ms: u64,
+    /// Share of its weight that counts, above 0 and below 1.
+    pub share: f64,
 }
 
 /// One node's load as measured over the last interval. `None` is "not measured", never zero.
@@ -136,6 +171,12 @@ pub struct NodeView {
     /// Why it is not ready, where it is not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_reason: Option<String>,
+    /// It failed more than others and is left out for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ejected: Option<Ejection>,
+    /// Share of its weight that counts while it is new; absent where all of it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slow_start_share: Option<f64>,
     /// Measured over the last interval.
     pub signals: Signals,
     /// Load score now, 0 to 100 (above 100 is overload).

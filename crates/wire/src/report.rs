@@ -105,6 +105,12 @@ pub struct NodeResilience {
     pub waited_in_vain: u64,
     /// Requests that wait for room now.
     pub pending: u32,
+    /// Tries of requests that came to an end at the node, WebSocket messages not counted.
+    pub answered: u64,
+    /// Those of them that were gateway errors: no connection, no answer in time or none at all, and 5xx.
+    pub failed: u64,
+    /// Most gateway errors in a row, over all workers; 0 where the pool looks for no outliers.
+    pub failed_in_a_row: u32,
 }
 
 impl NodeResilience {
@@ -115,6 +121,9 @@ impl NodeResilience {
         self.queue_full += other.queue_full;
         self.waited_in_vain += other.waited_in_vain;
         self.pending += other.pending;
+        self.answered += other.answered;
+        self.failed += other.failed;
+        self.failed_in_a_row = self.failed_in_a_row.max(other.failed_in_a_row);
     }
 }
 

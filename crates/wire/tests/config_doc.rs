@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use foreshift_wire::{
     Capacity, Circuit, Config, Duration, Failover, Framing, HealthCheck, Mode, ModelScaling, ModelSignal,
-    Pool, PoolForecast, PoolTls, ProxyVersion, Retry, Strategy, Traces, Trigger, UpstreamProtocol,
+    Outlier, Pool, PoolForecast, PoolTls, ProxyVersion, Retry, SlowStart, Strategy, Traces, Trigger,
+    UpstreamProtocol,
 };
 use toml::Value;
 
@@ -25,6 +26,8 @@ const LEAST: &str = r#"
     health = {}
     circuit = {}
     tls = {}
+    outlier = {}
+    slow_start = { window = "30s" }
     [[pool.node]]
     id = "a"
     address = "127.0.0.1:9001"
@@ -110,6 +113,12 @@ fn all_keys() -> Config {
             retries: Some(1),
             ..Circuit::default()
         }),
+        outlier: Some(Outlier::default()),
+        slow_start: Some(SlowStart {
+            window: duration,
+            aggression: 1.0,
+            min_share: 0.1,
+        }),
         node,
     });
     config
@@ -180,6 +189,8 @@ fn every_documented_default_is_the_default() {
     let sections = [
         "ingress.traces",
         "pool.circuit",
+        "pool.outlier",
+        "pool.slow_start",
         "pool.health",
         "listener.affinity",
         "listener.affinity.cookie",

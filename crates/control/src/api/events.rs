@@ -87,7 +87,9 @@ impl Reader {
 
     fn wants(&self, event: &Event) -> bool {
         self.pool.as_ref().is_none_or(|wanted| match event {
-            Event::Tick { pool, .. } | Event::Node { pool, .. } => pool == wanted,
+            Event::Tick { pool, .. } | Event::Node { pool, .. } | Event::Outlier { pool, .. } => {
+                pool == wanted
+            }
             Event::Move(made) => made.pool == *wanted,
         })
     }
@@ -98,5 +100,6 @@ fn name(event: &Event) -> &'static str {
         Event::Tick { .. } => "tick",
         Event::Move(_) => "move",
         Event::Node { .. } => "node",
+        Event::Outlier { .. } => "outlier",
     }
 }

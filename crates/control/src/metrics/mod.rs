@@ -37,6 +37,8 @@ pub(crate) struct Counters {
     pub(crate) refused: u64,
     /// Requests that were not sent again because the retry budget was used up.
     pub(crate) over_retry_budget: u64,
+    /// Of nodes that fail more than others, by outcome: `ejected`, `returned`.
+    pub(crate) ejections: BTreeMap<&'static str, u64>,
     pub(crate) tick: Histogram,
     pub(crate) pause: Histogram,
 }
@@ -51,6 +53,8 @@ pub(crate) fn count(counts: &mut BTreeMap<&'static str, u64>, name: &'static str
 pub(crate) struct NodeMetrics {
     pub(crate) node: NodeId,
     pub(crate) state: NodeState,
+    pub(crate) ejected: bool,
+    pub(crate) slow_start_share: f64,
     pub(crate) totals: NodeTotals,
     pub(crate) load_score: Option<f64>,
     /// `(quantile, highest predicted score within the horizon)`.
@@ -288,7 +292,12 @@ fn pool_gauges(text: &mut Text, pools: &[PoolMetrics]) {
 
 fn pool_counters(text: &mut Text, pools: &[PoolMetrics]) {
     type Read = fn(&Counters) -> &BTreeMap<&'static str, u64>;
-    let families: [(&str, &str, Read); 3] = [
+    let families: [(&str, &str, Read); 4] = [
+        (
+            "foreshift_ejections_total",
+            "Nodes left out because they fail more than others, and taken back.",
+            |c| &c.ejections,
+        ),
         (
             "foreshift_moves_total",
             "Moves by how they ended; advised ones were not carried out.",

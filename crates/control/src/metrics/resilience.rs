@@ -8,6 +8,7 @@ type Read = fn(&NodeResilience) -> u64;
 
 pub(super) fn write(text: &mut Text, pools: &[PoolMetrics]) {
     counted(text, pools);
+    states(text, pools);
     let name = "foreshift_refused_total";
     text.family(
         name,
@@ -36,6 +37,23 @@ pub(super) fn write(text: &mut Text, pools: &[PoolMetrics]) {
             pool.counters.over_retry_budget,
         );
     }
+}
+
+fn states(text: &mut Text, pools: &[PoolMetrics]) {
+    let name = "foreshift_node_ejected";
+    text.family(name, "gauge", "1 while the node is left out because it fails.");
+    nodes(pools, |node, labels| {
+        text.sample(name, &labels, u8::from(node.ejected));
+    });
+    let name = "foreshift_node_slow_start_share";
+    text.family(
+        name,
+        "gauge",
+        "Share of its weight that the node has; below 1 while it starts slowly.",
+    );
+    nodes(pools, |node, labels| {
+        text.sample(name, &labels, node.slow_start_share);
+    });
 }
 
 fn counted(text: &mut Text, pools: &[PoolMetrics]) {

@@ -78,6 +78,9 @@ impl Pool {
     /// On an error nothing but the nodes is as it was: what could fail was done before, except writing them.
     pub(super) async fn configure(&mut self, new: NewSettings) -> Result<Option<HealthIn>, Error> {
         let before = std::mem::replace(&mut self.settings, new.settings);
+        if before.outlier != self.settings.outlier {
+            self.renew_outliers();
+        }
         if let Some(models) = new.models {
             self.models = models;
             for (stagger, node) in self.nodes.values_mut().enumerate() {

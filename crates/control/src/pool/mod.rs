@@ -13,6 +13,7 @@ mod log;
 mod models;
 mod nodes;
 mod observe;
+mod outliers;
 mod plan;
 mod reports;
 mod routes;

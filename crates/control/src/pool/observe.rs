@@ -27,6 +27,7 @@ impl Pool {
             self.observe_nodes(now, *interval, &report.nodes);
             self.loads.observe(now, *interval, &report.keys, &report.buckets);
             self.note_use(report);
+            self.observe_outliers(report);
             self.counters.over_retry_budget += report.over_retry_budget;
         }
         let capacities = self

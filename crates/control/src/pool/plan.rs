@@ -143,7 +143,11 @@ impl Pool {
         let map = self.routes.map().nodes().iter().enumerate();
         map.filter(|(_, known)| {
             let node = self.nodes.get(&known.id);
-            node.is_some_and(|node| needs(known.state, node, self.routes.overrides_on(&known.id)))
+            let ejected = self
+                .routes
+                .node(&known.id)
+                .is_some_and(|record| record.ejected.is_some());
+            !ejected && node.is_some_and(|node| needs(known.state, node, self.routes.overrides_on(&known.id)))
         })
         .map(|(index, _)| NodeIndex(index as u16))
         .collect()
@@ -179,7 +183,15 @@ impl Pool {
             let (node, record) = (self.nodes.get(&known.id)?, self.routes.node(&known.id)?);
             Some(PlanNode {
                 id: known.id.clone(),
-                state: known.state,
+                // Like one that joins: nothing is put on it, and what it has is left alone.
+                state: if record.ejected.is_some() || record.warming.is_some() {
+                    match known.state {
+                        NodeState::Ready => NodeState::Joining,
+                        other => other,
+                    }
+                } else {
+                    known.state
+                },
                 zone: record.spec.zone.clone(),
                 weight: record.spec.effective_weight(),
                 capacity: record.spec.capacity.clone(),

@@ -359,7 +359,7 @@ impl Routes {
     fn map_nodes(&self) -> Vec<MapNode> {
         let node = |record: &NodeRecord| MapNode {
             id: record.spec.id.clone(),
-            weight: record.spec.effective_weight(),
+            weight: record.map_weight(),
             state: record.observed,
         };
         self.nodes().map(node).collect()

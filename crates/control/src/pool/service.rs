@@ -225,6 +225,7 @@ impl Pool {
         self.observe(observed.as_ref());
         self.sweep_moves().await?;
         self.expire().await?;
+        self.judge_nodes().await?;
         let result = self.decide().await;
         self.tell_empty();
         let removed = self.remove_left().await;

@@ -29,6 +29,7 @@ use crate::{
     data_plane::SharedPlane,
     health::{Checker, Verdict, observed},
     metrics::{Counters, NodeTotals},
+    outlier::Judge,
 };
 
 /// One pool.
@@ -41,6 +42,7 @@ pub(super) struct Pool {
     pub(super) loads: KeyLoads,
     pub(super) log: MoveLog,
     pub(super) planner: Planner,
+    pub(super) outliers: Option<Judge>,
     pub(super) checker: Option<Checker>,
     pub(super) plane: SharedPlane,
     pub(super) bus: Bus,
@@ -95,6 +97,7 @@ impl Pool {
             routes: Routes::load(parts.meta.clone(), name.clone(), settings.balance_factor).await?,
             log: MoveLog::restore(routes::moves(&parts.meta, &name).await?),
             planner: Planner::new(&settings),
+            outliers: None,
             loads: KeyLoads::new(KeyLoadOptions::default()),
             settings,
             models: parts.models,
@@ -110,6 +113,7 @@ impl Pool {
         };
         pool.adopt_nodes(&parts.meta).await?;
         pool.adopt_moves().await?;
+        pool.renew_outliers();
         pool.remember_recent();
         Ok(pool)
     }
@@ -170,7 +174,16 @@ impl Pool {
             }
             (NodeState::Down, _) => node.and_then(|node| node.reason.clone()),
         };
+        let before = self.routes.node(&spec.id);
+        let was_ready =
+            before.filter(|before| before.observed == NodeState::Ready && state == NodeState::Ready);
         NodeRecord {
+            ejected: was_ready.and_then(|before| before.ejected.clone()),
+            warming: match was_ready {
+                Some(before) => before.warming.clone(),
+                None if state == NodeState::Ready => self.begins(&spec.id),
+                None => None,
+            },
             spec,
             observed: state,
             reason,

@@ -61,6 +61,8 @@ impl Pool {
             spec: record.spec.clone(),
             observed_state: record.observed,
             state_reason: record.reason.clone(),
+            ejected: record.ejected.clone(),
+            slow_start_share: record.warming.as_ref().map(|warming| warming.share),
             signals: node.signals,
             load_score: node.score.map(|score| score.score),
             forecast: node
@@ -124,6 +126,8 @@ impl Pool {
             Some(NodeMetrics {
                 node: id.clone(),
                 state: record.observed,
+                ejected: record.ejected.is_some(),
+                slow_start_share: record.warming.as_ref().map_or(1.0, |warming| warming.share),
                 totals: node.totals.clone(),
                 load_score: node.score.map(|score| score.score),
                 predicted: forecast.map(peaks).unwrap_or_default(),

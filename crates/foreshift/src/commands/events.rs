@@ -55,6 +55,17 @@ fn line(out: &Output, event: &Event) -> String {
                 name(state)
             )
         }
+        Event::Outlier {
+            at_ms,
+            pool,
+            node,
+            ejected,
+        } => {
+            let what = ejected
+                .as_ref()
+                .map_or_else(|| "takes part again".into(), describe::ejection);
+            format!("{} {pool} node {node} {what}", time_of_day(*at_ms))
+        }
     }
 }
 

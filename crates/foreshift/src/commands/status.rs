@@ -71,7 +71,7 @@ pub(super) fn table(out: &Output, pool: &PoolView) -> String {
             number(signals.errors_per_s),
             node.buckets.to_string(),
             node.overrides.to_string(),
-            describe::printable(node.state_reason.as_deref().unwrap_or_default()),
+            describe::why(node),
         ]);
     }
     rows.text()

@@ -214,7 +214,8 @@ impl Exchange<'_> {
                 Forwarded::Failed(Failure::Late) => (Reject::NODE_TIMEOUT, Some(Cause::Timeout)),
                 Forwarded::Failed(Failure::Reject(reject)) => (reject, None),
             };
-            node.end(now, took_us, true, 0);
+            // What the client did wrong is no failure of the node.
+            node.end(now, took_us, reject.status >= 500, 0);
             return match cause.and_then(|cause| tries.next(cause, asked)) {
                 Some(wait) => Step::Again(wait),
                 None => Step::Done(self.refuse(head, reject).await),

@@ -96,7 +96,7 @@ impl Answering {
             }
             Err(reject) => {
                 guard.status = reject.status;
-                guard.failed = guard.node.is_some();
+                guard.failed = guard.node.is_some() && reject.status >= 500;
                 refusal(reject)
             }
         }

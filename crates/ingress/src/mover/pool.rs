@@ -3,14 +3,15 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, atomic::AtomicU32},
     time::{Duration, Instant},
 };
 
 use foreshift_meta::routes::{RouteChange, RouteTable};
 use foreshift_placement::{AffinityMap, MapChanges, MapNode};
 use foreshift_wire::{
-    IngressEvent, MoveFailure, MovedBucket, NodeId, NodeRecord, NodeState, Override, SessionId,
+    EjectedSessions, IngressEvent, MoveFailure, MovedBucket, NodeId, NodeRecord, NodeState, Override,
+    SessionId,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -64,6 +65,8 @@ pub(super) struct PoolState {
     addresses: HashMap<NodeId, SocketAddr>,
     /// Of nodes that have any, for all workers.
     limits: HashMap<NodeId, Arc<Limits>>,
+    /// Gateway errors in a row, over all workers; only where outliers are looked for.
+    runs: HashMap<NodeId, Arc<AtomicU32>>,
     overrides: HashMap<SessionId, Override>,
     moved: HashMap<u16, MovedBucket>,
     left_sessions: HashMap<SessionId, Left>,
@@ -88,6 +91,7 @@ impl PoolState {
             nodes: BTreeMap::new(),
             addresses: HashMap::new(),
             limits: HashMap::new(),
+            runs: HashMap::new(),
             overrides: HashMap::new(),
             moved: HashMap::new(),
             left_sessions: HashMap::new(),
@@ -105,7 +109,7 @@ impl PoolState {
     pub(super) fn configure(&mut self, config: Arc<foreshift_wire::Pool>) -> bool {
         // Compared as they were written, not as numbers that come near each other.
         self.refill |= config.balance_factor.to_bits() != self.config.balance_factor.to_bits();
-        let relimited = config.circuit != self.config.circuit;
+        let relimited = config.circuit != self.config.circuit || config.outlier != self.config.outlier;
         self.config = config;
         if relimited {
             self.renew_limits();
@@ -138,11 +142,16 @@ impl PoolState {
             lazy.buckets.extend(self.left_buckets.keys().copied());
         }
         let addresses = self.map.nodes().iter().map(address).collect();
+        let ejected = |n: &MapNode| self.nodes.get(&n.id).is_some_and(|r| r.ejected.is_some());
+        let run = |n: &MapNode| self.runs.get(&n.id).cloned();
         let limits = |n: &MapNode| self.limits.get(&n.id).cloned();
         Arc::new(Snapshot {
             map: self.map.clone(),
             addresses,
             limits: self.map.nodes().iter().map(limits).collect(),
+            ejected: self.map.nodes().iter().map(ejected).collect(),
+            runs: self.map.nodes().iter().map(run).collect(),
+            keeps_sessions: self.keeps_sessions(),
             lazy: Arc::new(lazy),
         })
     }
@@ -244,6 +253,7 @@ impl PoolState {
         if refill || nodes_changed {
             self.renew_limits();
         }
+        let nodes_changed = nodes_changed && self.map.nodes() != self.map_nodes();
         if refill {
             self.map = AffinityMap::build(version, self.map_nodes(), self.config.balance_factor);
         } else if nodes_changed {
@@ -274,12 +284,29 @@ impl PoolState {
                 (None, _) => drop(self.limits.remove(id)),
             }
         }
+        self.runs
+            .retain(|id, _| nodes.contains_key(id) && self.config.outlier.is_some());
+        if self.config.outlier.is_some() {
+            for id in nodes.keys() {
+                self.runs.entry(id.clone()).or_default();
+            }
+        }
+    }
+
+    /// Whether the sessions of an ejected node stay with it.
+    fn keeps_sessions(&self) -> bool {
+        let sessions = self.config.outlier.as_ref().map(|outlier| outlier.sessions);
+        match sessions.unwrap_or_default() {
+            EjectedSessions::Auto => self.has_hook(),
+            EjectedSessions::Keep => true,
+            EjectedSessions::Next => false,
+        }
     }
 
     fn map_nodes(&self) -> Vec<MapNode> {
         let node = |n: &NodeRecord| MapNode {
             id: n.spec.id.clone(),
-            weight: n.spec.effective_weight(),
+            weight: n.map_weight(),
             state: n.observed,
         };
         self.nodes.values().map(node).collect()

@@ -13,8 +13,10 @@ mod policy;
 mod room;
 mod slots;
 mod tries;
+mod watch;
 
 pub(crate) use limits::{Bounds, Limits};
 pub(crate) use policy::{Asked, Cause};
 pub(crate) use room::{Room, Streaming};
 pub(crate) use tries::{Place, Resending, Tries};
+pub(crate) use watch::Watch;

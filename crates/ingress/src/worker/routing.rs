@@ -17,6 +17,14 @@ impl Worker {
     /// Where a request of a session goes; waits while the session is handed over. `stream`: it may open a stream
     /// that outlives it.
     pub(crate) async fn route(&self, pool: &Pool, session: SessionId, stream: bool) -> Option<Rc<Node>> {
+        if pool.table.any_ejected()
+            && let Some(node) = self.connections.node_of_streams(self.index_of(pool), session)
+            && !node.is_suspect(Instant::now())
+            && !pool.table.in_transit(session)
+        {
+            // A key's connections belong together, and open ones stay with a node that is left out.
+            return Some(node);
+        }
         match pool.table.route(session, stream, Instant::now()) {
             Route::To(node) => Some(node),
             Route::Nowhere => None,

@@ -265,5 +265,7 @@ pub fn record(index: usize, address: SocketAddr, observed: NodeState) -> NodeRec
         },
         observed,
         reason: None,
+        ejected: None,
+        warming: None,
     }
 }

@@ -11,6 +11,7 @@ mod error;
 mod listener;
 mod log;
 mod metric;
+mod outlier;
 mod pool;
 mod proxy;
 mod retry;
@@ -26,6 +27,7 @@ pub use error::{ConfigError, ConfigWarning};
 pub use listener::{CertificateField, Cookie, Framing, KeySelector, Listener, Protocol, SameSite};
 pub use log::{AccessLog, Traces};
 pub use metric::{LabelMatcher, MetricMapping, MetricSelector};
+pub use outlier::{EjectedSessions, Outlier, SlowStart};
 pub use pool::{
     Failover, HealthCheck, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, Strategy,
     Trigger, UpstreamProtocol,

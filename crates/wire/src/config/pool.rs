@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{Circuit, Duration, PoolTls, ProxyVersion, Retry};
+use super::{Circuit, Duration, Outlier, PoolTls, ProxyVersion, Retry, SlowStart};
 use crate::{Capacity, NodeId, PoolName};
 
 /// `[[pool]]`
@@ -81,6 +81,12 @@ pub struct Pool {
     /// How much each node is asked for at once; without limit where absent.
     #[serde(default)]
     pub circuit: Option<Circuit>,
+    /// When a node that fails more than others is left out for a while; never where absent.
+    #[serde(default)]
+    pub outlier: Option<Outlier>,
+    /// How a node that became ready gets its share of the keys; all at once where absent.
+    #[serde(default)]
+    pub slow_start: Option<SlowStart>,
     /// The nodes.
     #[serde(default)]
     pub node: Vec<NodeConfig>,

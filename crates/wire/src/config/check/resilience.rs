@@ -1,7 +1,7 @@
 //! Rules for what a pool does about nodes that fail or are full.
 
 use super::{
-    super::{Circuit, Duration, Overflow, Pool, Retry, RetryOn},
+    super::{Circuit, Duration, Outlier, Overflow, Pool, Retry, RetryOn},
     finding::Table,
 };
 
@@ -10,6 +10,34 @@ pub(super) fn check(pool: &Pool, table: &mut Table<'_>) {
     if let Some(circuit) = &pool.circuit {
         self::circuit(pool, circuit, &mut table.of("circuit"));
     }
+    if let Some(outlier) = &pool.outlier {
+        self::outlier(outlier, &mut table.of("outlier"));
+    }
+    if let Some(slow) = &pool.slow_start {
+        let mut table = table.of("slow_start");
+        table.not_zero("window", slow.window);
+        table.range("aggression", slow.aggression, 0.1..=100.0);
+        table.range("min_share", slow.min_share, 0.01..=1.0);
+    }
+}
+
+fn outlier(outlier: &Outlier, table: &mut Table<'_>) {
+    let (second, day) = (Duration::from_secs(1), Duration::from_secs(86_400));
+    table.range("interval", outlier.interval, second..=day);
+    table.range("ejection_time", outlier.ejection_time, second..=day);
+    table.range(
+        "ejection_time_max",
+        outlier.ejection_time_max,
+        outlier.ejection_time..=day,
+    );
+    table.range("ejected_max", outlier.ejected_max, 0.0..=1.0);
+    table.range("success_rate_factor", outlier.success_rate_factor, 0.0..=100.0);
+    table.range("success_rate_nodes", outlier.success_rate_nodes, 2..=10_000);
+    table.range(
+        "success_rate_requests",
+        outlier.success_rate_requests,
+        1..=10_000_000,
+    );
 }
 
 fn retry(pool: &Pool, retry: &Retry, table: &mut Table<'_>) {
