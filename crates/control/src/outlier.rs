@@ -248,6 +248,7 @@ mod tests {
             assert_eq!(ejected(&judge.judge(1, &ids)), [("n0", expected)]);
             let seen = judge.nodes.get_mut(&ids[0]).unwrap();
             seen.ejected.as_mut().unwrap().until_ms = 1;
+            assert_eq!(judge.judge(1, &ids), [Change::Return(ids[0].clone())]);
         }
     }
 

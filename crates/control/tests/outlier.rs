@@ -86,8 +86,8 @@ fn a_new_node_gets_its_buckets_in_steps_that_never_fall() {
         );
     }
     let body = r#"{ "id": "c", "address": "127.0.0.1:9003" }"#;
-    running.post("/v1/pools/app/nodes", body).ok();
-    let mut seen = Vec::new();
+    let added = running.post("/v1/pools/app/nodes", body).ok();
+    let mut seen = vec![added["buckets"].as_u64().unwrap()];
     running.until("it has all of its share", |running| {
         let node = shown(running, "c", "buckets").as_u64().unwrap();
         if seen.last() != Some(&node) {
