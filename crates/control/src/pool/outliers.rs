@@ -97,7 +97,7 @@ impl Pool {
         let slow = self.settings.slow_start?;
         let share = slow.share(Duration::from_millis(now.saturating_sub(warming.since_ms)));
         let rises = share - warming.share >= STEP;
-        (share < 1.0).then(|| Warming {
+        (share < 1.0).then_some(Warming {
             since_ms: warming.since_ms,
             share: if rises { share } else { warming.share },
         })
