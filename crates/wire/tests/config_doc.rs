@@ -43,6 +43,7 @@ fn all_keys() -> Config {
         .replace(r#"key = "site.key""#, r#"key = "site.key", client_ca = "ca.pem""#);
     let mut config = Config::parse(&text).unwrap();
     config.ingress.workers = Some(2);
+    config.ingress.handover_socket = Some("handover".into());
     config.ingress.traces = Some(Traces {
         endpoint: Some("http://127.0.0.1:4318".into()),
         ..Traces::default()
