@@ -262,7 +262,7 @@ fn haproxy_config(at: &Place<'_>, same_work: bool) -> String {
         format!(" ssl crt {} alpn http/1.1", files.both.display())
     });
     let mode = match at.tcp {
-        true => "mode tcp\n  option splice-auto",
+        true => "mode tcp\n  option splice-request\n  option splice-response",
         false => "mode http\n  option http-keep-alive\n  http-reuse always",
     };
     let rules = if same_work {
