@@ -221,9 +221,14 @@ fn listen(address: SocketAddr, open: Option<std::net::TcpListener>) -> Result<st
             None => std::net::TcpListener::bind(address)?,
         };
         socket.set_nonblocking(true)?;
-        Ok(socket)
+        Ok((socket.local_addr()?, socket))
     };
-    listen().map_err(|source| Error::Listen { address, source })
+    match listen() {
+        // Whoever gave the socket may have meant another one.
+        Ok((address, _)) if !address.ip().is_loopback() => Err(Error::NotLoopback { address }),
+        Ok((_, socket)) => Ok(socket),
+        Err(source) => Err(Error::Listen { address, source }),
+    }
 }
 
 /// Gives each event of the ingress to its pool. Gives the receiver back at its end.
@@ -245,5 +250,26 @@ async fn hand_on(
         if let Some(pool) = pools.get(pool) {
             pool.tell(event).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_that_others_can_reach_is_refused_whoever_gave_it() {
+        let configured = SocketAddr::from(([127, 0, 0, 1], 0));
+        let given = std::net::TcpListener::bind("0.0.0.0:0").unwrap();
+        assert!(matches!(
+            listen(configured, Some(given)),
+            Err(Error::NotLoopback { .. })
+        ));
+        let given = std::net::TcpListener::bind(configured).unwrap();
+        let address = given.local_addr().unwrap();
+        assert_eq!(
+            listen(configured, Some(given)).unwrap().local_addr().unwrap(),
+            address
+        );
     }
 }

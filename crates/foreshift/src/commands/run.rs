@@ -13,10 +13,10 @@ use crate::{
 
 /// Runs until SIGINT or SIGTERM, then drains. A second signal ends it at once.
 pub(super) fn run(args: &Run) -> Result<()> {
-    // Before there are threads.
-    let given = serving::Given::take();
     let read = Read::from(&args.config)?;
     log(args.log);
+    // Before there are threads.
+    let given = serving::Given::take();
     for warning in read.warnings() {
         tracing::warn!("{warning}");
     }

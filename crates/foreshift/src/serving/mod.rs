@@ -123,9 +123,9 @@ impl Serving {
             (sockets, api, first_id, ask) = taken.split();
             listeners = sockets;
             old = Some(ask);
+            // Another address needs another socket; this one ends with the process that had it.
+            api.take_if(|socket| !is_at(socket, config.api.address));
         }
-        // Another address needs another socket; the old one ends with the process that had it.
-        api.take_if(|socket| !is_at(socket, config.api.address));
         let (ingress, events) = start_ingress(read, &meta, listeners, first_id).await?;
         let (asks, reloads) = mpsc::channel(RELOADS);
         let options = foreshift_control::Options {
