@@ -2,7 +2,7 @@
 
 use anstyle::AnsiColor;
 use foreshift_wire::{
-    Ejection, Move, MoveFailure, MoveReason, MoveState, NodeState, NodeView, StayReason, Unit,
+    Answer, Ejection, Move, MoveFailure, MoveReason, MoveState, NodeState, NodeView, StayReason, Told, Unit,
 };
 
 use crate::output::{Output, name, time_of_day};
@@ -45,7 +45,7 @@ pub(crate) fn outcome(made: &Move) -> String {
     let Some(outcome) = &made.outcome else {
         return String::new();
     };
-    match &outcome.failure {
+    let ended = match &outcome.failure {
         Some(failure) => self::failure(failure),
         None if outcome.connections == 0 => String::new(),
         None => {
@@ -55,6 +55,20 @@ pub(crate) fn outcome(made: &Move) -> String {
                 outcome.pause_us_max as f64 / 1_000.0
             )
         }
+    };
+    match &outcome.told {
+        None => ended,
+        Some(told) if ended.is_empty() => self::told(told),
+        Some(told) => format!("{ended}; {}", self::told(told)),
+    }
+}
+
+/// What clients did that were told to move.
+fn told(told: &Told) -> String {
+    let after = told.delay_ms as f64 / 1_000.0;
+    match &told.answer {
+        Answer::Instructed => format!("client instructed, delay {after:.1} s"),
+        Answer::FellBack { detail } => format!("client told, fell back: {}", printable(detail)),
     }
 }
 

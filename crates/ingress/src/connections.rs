@@ -51,6 +51,8 @@ pub(crate) struct Connection {
     pub(crate) bytes: Cell<u64>,
     pub(crate) switches: Cell<u32>,
     pub(crate) moving: Cell<bool>,
+    /// Its client can be told to move by itself.
+    pub(crate) instructable: Cell<bool>,
     delta: Cell<Delta>,
     touched: Cell<bool>,
     inbox: RefCell<VecDeque<StreamCommand>>,
@@ -170,6 +172,7 @@ impl Connections {
             bytes: Cell::new(0),
             switches: Cell::new(0),
             moving: Cell::new(false),
+            instructable: Cell::new(false),
             delta: Cell::default(),
             touched: Cell::new(false),
             inbox: RefCell::default(),

@@ -16,6 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::{
     access::AccessLog,
     error::Error,
+    instruct::Tokens,
     listen::{Inherited, take_or_bind},
     loads::keep_heaviest,
     message::ToWorker,
@@ -64,6 +65,8 @@ pub async fn start_with(
     } = start;
     let secret = foreshift_meta::routes::secret(&meta, rand::random()).await?;
     let secret = Secret::from_bytes(secret);
+    let keys = foreshift_meta::routes::signing_keys(&meta, rand::random(), crate::clock::unix_ms()).await?;
+    let tokens = Arc::new(Tokens::new(&keys));
     let pools: Vec<_> = config.pool.iter().map(|p| Arc::new(p.clone())).collect();
     let keyed: Vec<_> = pools
         .iter()
@@ -107,6 +110,7 @@ pub async fn start_with(
             spans: spans.clone(),
             shared: shared.clone(),
             mover: to_mover.clone(),
+            tokens: tokens.clone(),
             mailbox,
         };
         spawn(format!("worker-{index}"), move || worker::run(options))?;
@@ -120,6 +124,7 @@ pub async fn start_with(
         inbox,
         events,
         certificates: certificates.clone(),
+        tokens,
         ready,
     };
     spawn("mover".into(), move || mover::run(options))?;

@@ -16,6 +16,7 @@ mod forwarded;
 mod handle;
 mod http1;
 mod http2;
+mod instruct;
 mod io;
 mod key;
 mod listen;

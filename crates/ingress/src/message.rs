@@ -25,6 +25,13 @@ pub(crate) enum ToWorker {
         connection: ConnectionId,
         command: StreamCommand,
     },
+    /// A session's clients may be told to move: all of it is still served by `from`. Answered with
+    /// [`ToMover::Listening`].
+    Tell {
+        pool: usize,
+        session: SessionId,
+        from: NodeId,
+    },
     /// Hold new requests of a session, and tell when none is being answered any more.
     Hold { pool: usize, session: SessionId },
     /// A hand-over ended.
@@ -114,10 +121,40 @@ pub(crate) enum StreamCommand {
     Stay,
     /// The routes say that a node is down: where it serves the stream, go on with another one.
     NodeDown(NodeId),
+    /// Tell the client to move by itself.
+    Instruct {
+        token: String,
+        within_ms: u64,
+        delay_ms: u64,
+    },
+    /// The instruction does not hold any more.
+    Withdraw,
+    /// The client has come with its new connection.
+    Arrive(Box<Arrival>),
     /// Say goodbye and end.
     Close { code: u16, reason: &'static str },
     /// The answer of a task that the stream itself started; with the number of its attempt, since it can be late.
     Reached(u32, Reached),
+}
+
+/// A told client's new connection, on its way to the worker that has its old one.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pub(crate) stream: crate::stream::Portable,
+    pub(crate) peer: std::net::IpAddr,
+    /// What it offers.
+    pub(crate) offer: Offer,
+    /// What it sent behind its handshake.
+    pub(crate) behind: Vec<u8>,
+}
+
+/// A WebSocket handshake with `foreshift.v1` among its subprotocols.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Offer {
+    /// The other subprotocols, separated by commas.
+    pub(crate) protocols: Vec<u8>,
+    /// `Sec-WebSocket-Key`
+    pub(crate) key: Vec<u8>,
 }
 
 /// What a stream's own helper tasks come back with.
@@ -146,6 +183,20 @@ pub(crate) enum ToMover {
         /// With the node that serves each.
         streams: Vec<(ConnectionId, NodeId)>,
         requests: Requests,
+    },
+    /// The streams of a session on a worker, in answer to [`ToWorker::Tell`], and whether each can be told to move.
+    Listening {
+        pool: usize,
+        session: SessionId,
+        worker: u16,
+        streams: Vec<(ConnectionId, bool)>,
+    },
+    /// A told client came to some worker, with the token of one of its streams.
+    Arrived {
+        pool: usize,
+        session: SessionId,
+        connection: ConnectionId,
+        arrival: Box<Arrival>,
     },
     /// A request that was under way became a stream meanwhile.
     Joined {
@@ -206,7 +257,13 @@ pub(crate) enum StreamEvent {
     /// The client's input flows to the new node, after a pause of so many microseconds.
     Switched {
         pause_us: u64,
+        /// The client had moved by itself.
+        by_client: bool,
     },
+    /// Its client has opened a new connection, as it was told.
+    Arrived,
+    /// Its client does not move by itself.
+    Refused(String),
     /// The client left.
     Left,
     /// The old node is gone.

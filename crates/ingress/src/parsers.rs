@@ -2,6 +2,7 @@
 //!
 //! Each function reads as the data plane does and says what came of it in plain values.
 
+pub use crate::instruct::token::{Claims as TokenClaims, Refusal as TokenRefusal, Ring as TokenRing};
 pub use crate::proxy_protocol::{
     Error as ProxyProtocolError, Header as ProxyProtocolHeader, parse as proxy_protocol,
     write as write_proxy_protocol,

@@ -33,7 +33,34 @@ impl From<TcpStream> for Stream {
     }
 }
 
+/// A connection on its way to another thread.
+#[derive(Debug)]
+pub(crate) enum Portable {
+    /// As [`Stream::Plain`].
+    Plain(std::net::TcpStream),
+    /// As [`Stream::Tls`].
+    Tls(Box<crate::tls::PortableTls>),
+}
+
+impl Portable {
+    /// Arrives on this thread's runtime.
+    pub(crate) fn arrive(self) -> io::Result<Stream> {
+        match self {
+            Self::Plain(socket) => Ok(TcpStream::from_std(socket)?.into()),
+            Self::Tls(stream) => Ok(Stream::Tls(Box::new(stream.arrive()?))),
+        }
+    }
+}
+
 impl Stream {
+    /// Leaves this thread's runtime.
+    pub(crate) fn leave(self) -> io::Result<Portable> {
+        match self {
+            Self::Plain(socket) => Ok(Portable::Plain(socket.into_std()?)),
+            Self::Tls(stream) => Ok(Portable::Tls(Box::new(stream.leave()?))),
+        }
+    }
+
     /// Whether nobody on the way can read or change it.
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))

@@ -61,6 +61,8 @@ impl Lazy {
 const SETTLED_MAX: usize = 100_000;
 
 enum Stage {
+    /// Clients are told to move by themselves: everything still goes to the old node.
+    Told,
     /// The hand-over was asked for.
     Asked,
     /// Requests go to the old node, new streams wait.
@@ -200,7 +202,7 @@ impl Table {
         if let Some(transit) = transits.get_mut(&session) {
             return match (&transit.stage, &transit.from) {
                 (Stage::Begun, Some(from)) if !stream => Route::To(from.clone()),
-                (Stage::Stays, Some(from)) => Route::To(from.clone()),
+                (Stage::Stays | Stage::Told, Some(from)) => Route::To(from.clone()),
                 _ => {
                     let (sender, receiver) = oneshot::channel();
                     transit.waiting.push(sender);
@@ -312,6 +314,19 @@ impl Table {
     /// All nodes.
     pub(crate) fn nodes(&self) -> Rc<[Rc<Node>]> {
         self.nodes.borrow().clone()
+    }
+
+    /// Clients are told to move; see [`crate::message::ToWorker::Tell`].
+    pub(crate) fn tell(&self, session: SessionId, from: &NodeId) {
+        let Some(from) = self.node(from) else { return };
+        let transit = Transit {
+            from: Some(from),
+            stage: Stage::Told,
+            waiting: vec![],
+        };
+        // Who waited asks again.
+        self.transits.borrow_mut().insert(session, transit);
+        self.calm.set(false);
     }
 
     /// A hand-over begins; see [`crate::message::ToWorker::Begin`].

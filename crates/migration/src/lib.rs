@@ -4,5 +4,9 @@
 //! of them, so a hand-over with any failure in it can be replayed from the list of its events.
 
 mod handover;
+mod instruction;
+mod pacer;
 
 pub use handover::{Action, Event, Handover, Options, State};
+pub use instruction::{Ask, Heard, Instruction};
+pub use pacer::Pacer;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    ConnectionId, Ejection, Move, MoveFailure, MoveId, NodeId, NodeState, NodeView, PoolName, SessionId,
+    ConnectionId, Ejection, Move, MoveFailure, MoveId, NodeId, NodeState, NodeView, PoolName, SessionId, Told,
 };
 
 /// An element of the stream `/v1/events`. The SSE event name is the `type`.
@@ -73,6 +73,9 @@ pub enum IngressEvent {
         pauses_us: Vec<(ConnectionId, u64)>,
         /// Why it failed, where it did: the session stays on `from`.
         failure: Option<MoveFailure>,
+        /// What its clients did, where they were told to move.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<Told>,
     },
     /// A bucket that changed owner has no session left on its old node.
     BucketSettled {

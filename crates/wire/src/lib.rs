@@ -33,7 +33,9 @@ pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRe
 pub use event::{Event, IngressEvent};
 pub use forecast::{ForecastView, QuantilePath, Scored};
 pub use id::{ConnectionId, InvalidId, MoveId, NodeId, PoolName, SessionId};
-pub use moves::{Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Stay, StayReason, Unit};
+pub use moves::{
+    Answer, Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Stay, StayReason, Told, Unit,
+};
 pub use node::{Capacity, Ejection, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals, Warming};
 pub use own::OwnLoad;
 pub use problem::Problem;

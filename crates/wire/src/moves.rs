@@ -109,6 +109,31 @@ pub struct MoveOutcome {
     pub pause_us_max: u64,
     /// Why it failed, where it did.
     pub failure: Option<MoveFailure>,
+    /// What the clients did about it, where they were told to move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub told: Option<Told>,
+}
+
+/// What came of telling a session's clients to move by themselves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Told {
+    /// The longest delay that a client was given, in milliseconds.
+    pub delay_ms: u64,
+    /// What they did.
+    pub answer: Answer,
+}
+
+/// What told clients did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum Answer {
+    /// They reconnected, every one.
+    Instructed,
+    /// At least one did not, and the proxy moved it.
+    FellBack {
+        /// Why.
+        detail: String,
+    },
 }
 
 /// Why a hand-over was given up. The old node serves on in every case.

@@ -44,6 +44,7 @@ fn all_keys() -> Config {
     let mut config = Config::parse(&text).unwrap();
     config.ingress.workers = Some(2);
     config.ingress.handover_socket = Some("handover".into());
+    config.listener[0].public_url = Some("https://www.example".into());
     config.ingress.traces = Some(Traces {
         endpoint: Some("http://127.0.0.1:4318".into()),
         ..Traces::default()
@@ -77,6 +78,8 @@ fn all_keys() -> Config {
         trigger_quantile: 0.9,
         migration_interval: duration,
         migration_strategy: Strategy::Proxy,
+        migration_within: duration,
+        reconnects_per_second: 1,
         migration_deadline: duration,
         check_interval: duration,
         max_moves_per_tick: 1,

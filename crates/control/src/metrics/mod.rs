@@ -39,6 +39,8 @@ pub(crate) struct Counters {
     pub(crate) over_retry_budget: u64,
     /// Of nodes that fail more than others, by outcome: `ejected`, `returned`.
     pub(crate) ejections: BTreeMap<&'static str, u64>,
+    /// Sessions whose clients were told to move, by what they did: `instructed`, `fell_back`.
+    pub(crate) told: BTreeMap<&'static str, u64>,
     pub(crate) tick: Histogram,
     pub(crate) pause: Histogram,
 }
@@ -292,7 +294,7 @@ fn pool_gauges(text: &mut Text, pools: &[PoolMetrics]) {
 
 fn pool_counters(text: &mut Text, pools: &[PoolMetrics]) {
     type Read = fn(&Counters) -> &BTreeMap<&'static str, u64>;
-    let families: [(&str, &str, Read); 4] = [
+    let families: [(&str, &str, Read); 5] = [
         (
             "foreshift_ejections_total",
             "Nodes left out because they fail more than others, and taken back.",
@@ -312,6 +314,11 @@ fn pool_counters(text: &mut Text, pools: &[PoolMetrics]) {
             "foreshift_failovers_total",
             "Connections that lost their node, by what became of them.",
             |c| &c.failovers,
+        ),
+        (
+            "foreshift_told_total",
+            "Sessions whose clients were told to move, by what they did.",
+            |c| &c.told,
         ),
     ];
     for (name, help, read) in families {

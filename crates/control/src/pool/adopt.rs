@@ -87,6 +87,7 @@ impl Pool {
                 connections: 0,
                 pause_us_max: 0,
                 failure: None,
+                told: None,
             }),
             ..made.clone()
         };

@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use foreshift_wire::{
-    Event, IngressEvent, Move, MoveFailure, MoveId, MoveOutcome, MoveState, MovedBucket, NodeId, Override,
-    SessionId, Unit,
+    Answer, Event, IngressEvent, Move, MoveFailure, MoveId, MoveOutcome, MoveState, MovedBucket, NodeId,
+    Override, SessionId, Told, Unit,
 };
 
 use super::{affinity::IDLE_MS, routes::Edit, state::Pool};
@@ -22,6 +22,7 @@ pub(super) struct Ending {
     connections: u32,
     pause_us_max: u64,
     failure: Option<MoveFailure>,
+    told: Option<Told>,
 }
 
 /// Changes that belong into one transaction, the last one for each record.
@@ -107,6 +108,7 @@ impl Pool {
             connections: 0,
             pause_us_max: 0,
             failure: Some(failure.clone()),
+            told: None,
         };
         self.settle_with(|pool, settlement| {
             for id in ids {
@@ -154,7 +156,12 @@ impl Pool {
 
     fn count_event(&mut self, event: &IngressEvent) {
         match event {
-            IngressEvent::HandedOver { pauses_us, .. } => {
+            IngressEvent::HandedOver { pauses_us, told, .. } => {
+                match told.as_ref().map(|told| &told.answer) {
+                    Some(Answer::Instructed) => count(&mut self.counters.told, "instructed"),
+                    Some(Answer::FellBack { .. }) => count(&mut self.counters.told, "fell_back"),
+                    None => {}
+                }
                 pauses_us
                     .iter()
                     .for_each(|(_, us)| self.counters.pause.add_us(*us, 1));
@@ -182,12 +189,14 @@ impl Pool {
                 to,
                 pauses_us,
                 failure,
+                told,
                 ..
             } => {
                 let ending = Ending {
                     connections: pauses_us.len() as u32,
                     pause_us_max: pauses_us.iter().map(|(_, us)| *us).max().unwrap_or(0),
                     failure: failure.clone(),
+                    told: told.clone(),
                 };
                 self.settle_override(*session, from, to, *move_id, &ending, settlement);
                 let of_key = |made: &Move| matches!(made.unit, Unit::Key { .. });
@@ -210,6 +219,7 @@ impl Pool {
                     connections: *connections,
                     pause_us_max: *pause_us_max,
                     failure,
+                    told: None,
                 };
                 self.end_record(*id, &ending, settlement);
             }
@@ -251,6 +261,7 @@ impl Pool {
             connections: ending.connections,
             pause_us_max: ending.pause_us_max,
             failure: ending.failure.clone(),
+            told: ending.told.clone(),
         };
         settlement.moves.insert(
             id,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foreshift_wire::{ConnectionFilter, Move, MoveFailure, SessionId, Unit};
+use foreshift_wire::{ConnectionFilter, Move, MoveFailure, SessionId, Strategy, Unit};
 
 use super::{settle::Ending, state::Pool};
 use crate::clock::now_ms;
@@ -12,6 +12,8 @@ use crate::clock::now_ms;
 const GRACE_MS: u64 = 1_000;
 /// Time after which a move of which the ingress told nothing counts as failed.
 const SILENCE_MS: u64 = 60_000;
+/// Longest delay that the ingress gives to a client that it tells to move.
+const SPREAD_MS: u64 = 600_000;
 /// Moves that are asked about in one round.
 const ASKED_MAX: usize = 20;
 /// Time for the ingress to say whether a session is connected.
@@ -21,7 +23,10 @@ impl Pool {
     /// Ends moves of which the ingress told nothing in time.
     pub(super) async fn sweep_moves(&mut self) -> Result<(), foreshift_meta::Error> {
         let now = now_ms();
-        let deadline_ms = self.settings.migration_deadline.as_millis() as u64;
+        let mut deadline_ms = self.settings.migration_deadline.as_millis() as u64;
+        if self.settings.migration_strategy != Strategy::Proxy {
+            deadline_ms += self.settings.migration_within.as_millis() as u64 + SPREAD_MS;
+        }
         let overdue = |made: &&Move, after: u64| made.planned_ms + deadline_ms + after < now;
         let silent: Vec<_> = self
             .log

@@ -305,6 +305,7 @@ impl Running {
             to: set.node.clone(),
             pauses_us,
             failure,
+            told: None,
         };
         self.ingress.send(event).unwrap();
     }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, rc::Rc, time::Instant};
 
-use foreshift_wire::ConnectionKind;
+use foreshift_wire::{ConnectionId, ConnectionKind, SessionId};
 
 use super::{
     Chunked,
@@ -16,6 +16,7 @@ use crate::{
     io::{Deadline, Input, linger, write_all},
     key::Source,
     marking::Marking,
+    message::{Arrival, Offer, ToMover},
     stream::Stream,
     worker::{Listener, Place, Worker},
     ws::{Handshaken, Pair},
@@ -153,6 +154,11 @@ impl Http1 {
                         break;
                     }
                     Outcome::Upgraded(handshake) => return self.become_websocket(*handshake),
+                    Outcome::Arrived {
+                        session,
+                        stream,
+                        offer,
+                    } => return self.go_to(session, stream, *offer),
                 },
                 Next::Refused(reject) => {
                     let response = reject.response(false, true);
@@ -282,6 +288,7 @@ impl Http1 {
         let exchange = Exchange {
             worker: &self.worker,
             pool: &self.worker.pools[self.listener.pool],
+            listener: &self.listener,
             client: &self.stream,
             connection: &self.connection,
             input: &mut self.input,
@@ -304,6 +311,27 @@ impl Http1 {
             .find(|l| !l.trim_ascii().is_empty())?;
         let line = String::from_utf8_lossy(line.trim_ascii());
         Some(access::request_line(&line, &self.listener.config.affinity))
+    }
+
+    /// Goes to the worker that has the client's first connection.
+    fn go_to(self, session: SessionId, stream: ConnectionId, offer: Offer) {
+        let (pool, peer) = (self.connection.pool, self.connection.peer.ip());
+        self.worker.ended(&self.connection);
+        // An error is the client's: its connection is gone.
+        if let Ok(portable) = self.stream.leave() {
+            let arrival = Arrival {
+                stream: portable,
+                peer,
+                offer,
+                behind: self.input.into_bytes(),
+            };
+            self.worker.tell(ToMover::Arrived {
+                pool,
+                session,
+                connection: stream,
+                arrival: Box::new(arrival),
+            });
+        }
     }
 
     fn become_websocket(self, handshaken: Handshaken) {

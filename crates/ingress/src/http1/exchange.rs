@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foreshift_wire::{ConnectionKind, Cookie, NodeId, SameSite, SessionId};
+use foreshift_wire::{ConnectionId, ConnectionKind, Cookie, NodeId, SameSite, SessionId};
 
 use super::{
     head::{Framing, Method, RequestHead, line},
@@ -22,14 +22,16 @@ use super::{
 use crate::{
     access::Entry,
     connections::{Connection, Delta, micros_since},
+    instruct::{control::PROTOCOL, token::Refusal},
     io::{Deadline, Input, write_all},
     marking::{Mark, Marking},
+    message::Offer,
     node::Node,
     sse,
     stream::Stream,
     upstream::{Asked, Cause, Tries},
-    worker::{Pool, Worker},
-    ws::{self, Handshake, Handshaken},
+    worker::{Listener, Pool, Worker},
+    ws::{self, Handshake, Handshaken, Instructable},
 };
 
 /// What the connection does next.
@@ -39,6 +41,12 @@ pub(crate) enum Outcome {
     /// As [`Self::Close`], but the client must not take what it has for all.
     Cut,
     Upgraded(Box<Handshaken>),
+    /// A told client came with its new connection, which goes to the worker of its old one.
+    Arrived {
+        session: SessionId,
+        stream: ConnectionId,
+        offer: Box<Offer>,
+    },
 }
 
 /// How forwarding ended.
@@ -82,6 +90,7 @@ const RESPONSE_HEAD_MAX: usize = 256 * 1024;
 pub(crate) struct Exchange<'a> {
     pub(crate) worker: &'a Rc<Worker>,
     pub(crate) pool: &'a Pool,
+    pub(crate) listener: &'a Listener,
     pub(crate) client: &'a Stream,
     pub(crate) connection: &'a Rc<Connection>,
     pub(crate) input: &'a mut Input,
@@ -100,6 +109,21 @@ impl Exchange<'_> {
         self.worker
             .connections
             .assign(self.connection, session, &head.key);
+        if let Some(token) = &head.token {
+            match self.worker.take_token(self.connection.pool, token, session) {
+                Ok(issued) => {
+                    if let (Some(stream), Some(offer)) = (issued.connection, &head.offer) {
+                        let offer = offer.clone();
+                        return Outcome::Arrived {
+                            session,
+                            stream,
+                            offer,
+                        };
+                    }
+                }
+                Err(refusal) => return self.refuse_token(refusal).await,
+            }
+        }
         self.finish_head(session);
         let begun = Tries::begin(self.worker, self.pool, self.connection, session, head.websocket).await;
         let outcome = match begun {
@@ -108,6 +132,13 @@ impl Exchange<'_> {
         };
         self.worker.request_done(self.pool, self.connection, session);
         outcome
+    }
+
+    async fn refuse_token(&mut self, refusal: Refusal) -> Outcome {
+        self.deadline.after(Duration::from_secs(5));
+        let answer = super::refused(&refusal.to_string());
+        let _ = write_all(self.client, &answer, self.deadline).await;
+        Outcome::Close
     }
 
     async fn answer(&mut self, head: &RequestHead, tries: &mut Tries<'_>) -> Outcome {
@@ -257,6 +288,7 @@ impl Exchange<'_> {
         let mut answer = Answer {
             worker: self.worker,
             pool: self.pool,
+            listener: self.listener,
             client: self.client,
             connection: self.connection,
             head,
@@ -380,6 +412,7 @@ struct Answer<'a, 't> {
     tries: &'a mut Tries<'t>,
     worker: &'a Rc<Worker>,
     pool: &'a Pool,
+    listener: &'a Listener,
     client: &'a Stream,
     connection: &'a Rc<Connection>,
     head: &'a RequestHead,
@@ -566,6 +599,7 @@ impl Answer<'_, '_> {
         if let Some(cookie) = &self.head.issue {
             issue_cookie(&mut reply, cookie, &self.head.key, self.client.is_tls());
         }
+        let instructable = self.instructable(response.protocol.as_deref(), &mut reply);
         reply.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
         if write_all(self.client, &reply, self.deadline).await.is_err() {
             return Forwarded::Broken { by_node: false };
@@ -577,11 +611,30 @@ impl Answer<'_, '_> {
             request: self.head_bytes.into(),
             accept: response.accept.unwrap_or_default().into_boxed_slice(),
             extensions: extensions.map(String::into_boxed_str),
+            instructable,
         };
+        self.connection.instructable.set(handshake.instructable.is_some());
         Forwarded::Upgraded(Box::new(Handshaken {
             handshake,
             behind,
             stream: None,
+        }))
+    }
+
+    /// What it takes to tell the client to move, where it offered that; and says so to the client.
+    fn instructable(&self, chosen: Option<&[u8]>, reply: &mut Vec<u8>) -> Option<Box<Instructable>> {
+        let offer = self.head.offer.as_ref()?;
+        line(reply, b"Foreshift-Client", b"v1");
+        let alone = offer.protocols.is_empty() && chosen.is_none();
+        if alone {
+            line(reply, b"Sec-WebSocket-Protocol", PROTOCOL);
+        }
+        let protocol = if alone { Some(PROTOCOL) } else { chosen };
+        let origin = self.listener.config.public_url.as_deref();
+        let url = super::arrival::address(origin, self.client.is_tls(), self.head_bytes, true)?;
+        Some(Box::new(Instructable {
+            url: url.into(),
+            protocol: protocol.map(|p| String::from_utf8_lossy(p).into()),
         }))
     }
 

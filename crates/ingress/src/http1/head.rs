@@ -7,11 +7,12 @@ use std::rc::Rc;
 
 use foreshift_wire::{Cookie, KeySelector};
 
-use super::reject::Reject;
+use super::{arrival, reject::Reject};
 use crate::{
     forwarded,
     key::{Key, RequestParts, Source, select},
     marking::{Mark, Marking},
+    message::Offer,
 };
 
 /// How a body is delimited.
@@ -49,6 +50,10 @@ pub(crate) struct RequestHead {
     pub(crate) key: Key,
     /// A cookie to issue with `key`.
     pub(crate) issue: Option<Cookie>,
+    /// Of a WebSocket whose client can be told to move.
+    pub(crate) offer: Option<Box<Offer>>,
+    /// What a client that was told to move has brought.
+    pub(crate) token: Option<Box<str>>,
     /// Where requests are marked.
     pub(crate) mark: Option<Rc<Mark>>,
 }
@@ -88,6 +93,7 @@ enum Field {
     Forwarded,
     ForwardedFor,
     Extensions,
+    Protocols,
 }
 
 fn field(name: &str) -> Field {
@@ -107,6 +113,7 @@ fn field(name: &str) -> Field {
         17 if is("transfer-encoding") => Field::TransferEncoding,
         17 if is("x-forwarded-proto") => Field::Drop,
         19 if is("proxy-authorization") => Field::Drop,
+        22 if is("sec-websocket-protocol") => Field::Protocols,
         24 if is("sec-websocket-extensions") => Field::Extensions,
         10.. if is_ours(name.as_bytes()) => Field::Drop,
         _ => Field::Plain,
@@ -121,6 +128,10 @@ pub(crate) fn is_ours(name: &[u8]) -> bool {
     begin.eq_ignore_ascii_case(b"foreshift")
 }
 
+fn is_token(name: &str) -> bool {
+    name.eq_ignore_ascii_case("foreshift-token")
+}
+
 /// What the fields say together.
 #[derive(Default)]
 struct Findings<'a> {
@@ -132,6 +143,8 @@ struct Findings<'a> {
     upgrade_wanted: bool,
     websocket: bool,
     named: bool,
+    /// A token came in its header.
+    told: bool,
 }
 
 struct Parts<'h, 'b> {
@@ -224,7 +237,12 @@ fn rewrite(
     let selected = select(context.selectors, &Parts { target, headers }, context.source);
     start(out, method, target, minor, host);
     let mark = context.marking.is_on().then(|| context.mark(headers));
-    copy_fields(out, headers, &findings, websocket, |name| {
+    let offer = if websocket { arrival::offer(headers) } else { None };
+    let token = match websocket || findings.told {
+        true => arrival::token(headers, target, websocket),
+        false => None,
+    };
+    copy_fields(out, headers, &findings, websocket, offer.as_ref(), |name| {
         mark.as_ref()
             .is_some_and(|mark| context.marking.replaces(name, mark))
     });
@@ -252,6 +270,8 @@ fn rewrite(
         },
         websocket,
         issue: selected.issue.cloned(),
+        offer: offer.map(Box::new),
+        token,
         mark,
         key: selected.key,
     })
@@ -293,6 +313,7 @@ fn examine<'a>(headers: &[httparse::Header<'a>], minor: u8) -> Result<Findings<'
             Field::Upgrade => {
                 found.websocket |= tokens(header.value).any(|t| t.eq_ignore_ascii_case(b"websocket"));
             }
+            Field::Drop if header.name.len() == 15 => found.told |= is_token(header.name),
             _ => {}
         }
     }
@@ -373,6 +394,7 @@ fn copy_fields(
     headers: &[httparse::Header<'_>],
     findings: &Findings<'_>,
     websocket: bool,
+    offer: Option<&Offer>,
     left_out: impl Fn(&str) -> bool,
 ) {
     for header in headers {
@@ -382,6 +404,10 @@ fn copy_fields(
             Field::Plain | Field::ContentLength | Field::TransferEncoding => {
                 line(out, header.name.as_bytes(), header.value);
             }
+            // What is said to such a client, and what it says, has to be read.
+            Field::Extensions if offer.is_some() => {}
+            Field::Protocols if offer.is_some() => {}
+            Field::Protocols => line(out, header.name.as_bytes(), header.value),
             Field::Extensions if websocket => {
                 if let Some(offer) = crate::ws::extensions::offer(header.value) {
                     line(out, b"Sec-WebSocket-Extensions", offer.as_bytes());
@@ -389,6 +415,9 @@ fn copy_fields(
             }
             _ => {}
         }
+    }
+    if let Some(offer) = offer.filter(|offer| !offer.protocols.is_empty()) {
+        line(out, b"Sec-WebSocket-Protocol", &offer.protocols);
     }
     if websocket {
         out.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n");

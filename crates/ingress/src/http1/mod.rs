@@ -4,6 +4,7 @@
 //! with a general server, because a proxy is the one program that must refuse what others tolerate, hold no
 //! memory for idle connections, and stop at a request's boundary when a session moves.
 
+mod arrival;
 mod chunked;
 mod connection;
 mod exchange;
@@ -12,6 +13,7 @@ mod reject;
 mod relay;
 mod response;
 
+pub(crate) use arrival::{handed_over, refused};
 pub(crate) use chunked::Chunked;
 pub(crate) use connection::serve;
 pub(crate) use head::{Context, Framing, Method, is_ours, line, proto, translate};

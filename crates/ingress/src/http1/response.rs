@@ -22,6 +22,8 @@ pub(crate) struct ResponseHead {
     pub(crate) accept: Option<Vec<u8>>,
     /// `Retry-After` in seconds, where the status is one that may be tried again.
     pub(crate) retry_after: Option<u32>,
+    /// `Sec-WebSocket-Protocol`
+    pub(crate) protocol: Option<Vec<u8>>,
 }
 
 impl ResponseHead {
@@ -67,6 +69,7 @@ struct Findings {
     extensions: Option<Vec<u8>>,
     accept: Option<Vec<u8>>,
     retry_after: Option<u32>,
+    protocol: Option<Vec<u8>>,
 }
 
 fn rewrite(
@@ -101,6 +104,7 @@ fn rewrite(
         extensions: found.extensions,
         accept: found.accept,
         retry_after: found.retry_after,
+        protocol: found.protocol,
     })
 }
 
@@ -169,6 +173,7 @@ fn copy_fields(
                 found.encoded = true;
             }
             20 if is("sec-websocket-accept") => found.accept = Some(header.value.to_vec()),
+            22 if is("sec-websocket-protocol") => found.protocol = Some(header.value.to_vec()),
             24 if is("sec-websocket-extensions") => {
                 found.extensions = Some(header.value.to_vec());
                 if status == 101 {

@@ -6,6 +6,7 @@ use foreshift_migration::Handover;
 use foreshift_wire::{ConnectionId, MoveFailure, MoveId, NodeId};
 use std::collections::{HashMap, HashSet};
 
+use super::telling::Telling;
 use crate::message::Requests;
 
 /// From where to where a session goes, and why.
@@ -46,6 +47,8 @@ pub(super) struct Active {
     pub(super) wanted: bool,
     /// The session was to be moved again meanwhile.
     pub(super) again: bool,
+    /// Its clients were told to move by themselves.
+    pub(super) telling: Option<Telling>,
 }
 
 /// A hand-over that ended, while its streams still report how long they paused.
@@ -54,5 +57,8 @@ pub(super) struct Ending {
     pub(super) waiting: HashSet<ConnectionId>,
     pub(super) pauses_us: Vec<(ConnectionId, u64)>,
     pub(super) failure: Option<MoveFailure>,
+    pub(super) telling: Option<Telling>,
+    /// A stream was switched without its client's help.
+    pub(super) by_proxy: bool,
     pub(super) until: Instant,
 }

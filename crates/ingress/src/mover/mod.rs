@@ -6,8 +6,10 @@
 
 mod active;
 mod hooks;
+mod lanes;
 mod perform;
 mod pool;
+mod telling;
 
 use std::{
     collections::VecDeque,
@@ -28,8 +30,10 @@ use self::{
     active::{Active, Ending, Phase},
     hooks::Hooks,
     pool::{PoolState, Task},
+    telling::{Telling, Tellings},
 };
 use crate::{
+    instruct::Tokens,
     message::{Ended, Requests, StreamEvent, ToMover, ToWorker},
     tls::Certificates,
 };
@@ -40,6 +44,9 @@ const ACTIVE_MAX: usize = 32;
 /// How often deadlines and expiries are looked at.
 const SWEEP: Duration = Duration::from_millis(100);
 
+/// How often the keys that sign tokens are read anew.
+const RENEW_KEYS: Duration = Duration::from_secs(3_600);
+
 /// What the mover is made from.
 pub(crate) struct OptionsOfMover {
     pub(crate) meta: Meta,
@@ -48,6 +55,7 @@ pub(crate) struct OptionsOfMover {
     pub(crate) inbox: mpsc::UnboundedReceiver<ToMover>,
     pub(crate) events: mpsc::UnboundedSender<IngressEvent>,
     pub(crate) certificates: Arc<Certificates>,
+    pub(crate) tokens: Arc<Tokens>,
     /// Told once the first routes are with the workers.
     pub(crate) ready: std::sync::mpsc::SyncSender<Result<(), Error>>,
 }
@@ -75,6 +83,7 @@ struct Mover {
     active: HashMap<Id, Active>,
     ending: HashMap<Id, Ending>,
     queue: VecDeque<Id>,
+    tellings: Tellings,
     hooks: Hooks,
     certificates: Arc<Certificates>,
     notes: mpsc::UnboundedSender<Note>,
@@ -94,6 +103,7 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
             mut inbox,
             events,
             certificates,
+            tokens,
             ready,
         } = options;
         let (notes, mut noted) = mpsc::unbounded_channel();
@@ -105,6 +115,7 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
             active: HashMap::new(),
             ending: HashMap::new(),
             queue: VecDeque::new(),
+            tellings: Tellings::new(tokens.clone()),
             hooks: Hooks::default(),
             certificates,
             notes,
@@ -116,6 +127,8 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
         if failed {
             return;
         }
+        tokio::task::spawn_local(renew_keys(mover.meta.clone(), tokens));
+        let mut turn: Option<Instant> = None;
         let mut sweep = tokio::time::interval(SWEEP);
         sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -126,11 +139,33 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
                 },
                 Some(note) = noted.recv() => mover.note(note),
                 _ = sweep.tick() => mover.sweep(Instant::now()),
+                () = until(turn) => {}
             }
-            mover.start_queued();
+            turn = mover.start_queued();
         }
     });
     Ok(())
+}
+
+/// Ready at an instant; never where there is none.
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Follows the keys that sign tokens.
+async fn renew_keys(meta: Meta, tokens: Arc<Tokens>) {
+    loop {
+        tokio::time::sleep(RENEW_KEYS).await;
+        let candidate = rand::random();
+        match foreshift_meta::routes::signing_keys(&meta, candidate, crate::clock::unix_ms()).await {
+            Ok(keys) => tokens.renew(&keys),
+            Err(Error::Closed) => return,
+            Err(error) => tracing::error!(%error, "cannot read the keys that sign what clients are told"),
+        }
+    }
 }
 
 /// Tells of each change of a pool's routes, until the metadata is closed.
@@ -265,6 +300,7 @@ impl Mover {
         for id in astray {
             self.feed(id, Event::Cancelled("the routes changed again".into()));
         }
+        self.call_off(index);
     }
 
     /// Asks the workers which sessions have open connections in `buckets`.
@@ -328,6 +364,18 @@ impl Mover {
             } => {
                 self.gather((pool, session), worker, &streams, requests);
             }
+            ToMover::Listening {
+                pool,
+                session,
+                worker,
+                streams,
+            } => self.listening((pool, session), worker, &streams),
+            ToMover::Arrived {
+                pool,
+                session,
+                connection,
+                arrival,
+            } => self.arrived((pool, session), connection, arrival),
             ToMover::Joined {
                 pool,
                 session,
@@ -387,7 +435,9 @@ impl Mover {
     }
 
     fn hear_stream(&mut self, id: Id, connection: ConnectionId, event: StreamEvent) {
+        self.hear_told_stream(id, connection, &event);
         let event = match event {
+            StreamEvent::Arrived | StreamEvent::Refused(_) => return,
             StreamEvent::Connected => Event::Connected(connection),
             StreamEvent::ConnectFailed(detail) => Event::ConnectFailed(connection, detail),
             StreamEvent::Paused { messages } => Event::Paused(connection, messages),
@@ -396,7 +446,9 @@ impl Mover {
             StreamEvent::Drained => Event::Drained(connection),
             StreamEvent::OldNodeLost => Event::OldNodeLost,
             StreamEvent::Unmovable(detail) => Event::Unmovable(detail),
-            StreamEvent::Switched { pause_us } => return self.switched(id, connection, Some(pause_us)),
+            StreamEvent::Switched { pause_us, by_client } => {
+                return self.switched(id, connection, Some((pause_us, by_client)));
+            }
             StreamEvent::Left if self.ending.contains_key(&id) => return self.switched(id, connection, None),
             StreamEvent::Left => Event::Left(connection),
         };
@@ -409,21 +461,26 @@ impl Mover {
             active.wanted = true;
             return;
         }
-        self.begin(id, true);
-    }
-
-    fn start_queued(&mut self) {
-        while self.active.len() < ACTIVE_MAX {
-            let Some(id) = self.queue.pop_front() else { return };
-            match self.active.get_mut(&id) {
-                Some(active) => active.again = true,
-                None => self.begin(id, false),
-            }
+        if !self.is_telling(id) {
+            self.begin(id, true, None);
         }
     }
 
+    /// Begins what may begin. Returns when there is more to begin.
+    fn start_queued(&mut self) -> Option<Instant> {
+        while self.active.len() < ACTIVE_MAX {
+            let Some(id) = self.queue.pop_front() else { break };
+            if let Some(active) = self.active.get_mut(&id) {
+                active.again = true;
+            } else if !self.is_telling(id) && !self.tell_clients(id) {
+                self.begin(id, false, None);
+            }
+        }
+        self.start_told(ACTIVE_MAX.saturating_sub(self.active.len()))
+    }
+
     /// Begins a hand-over, where the session lives elsewhere than the map says.
-    fn begin(&mut self, id: Id, wanted: bool) {
+    fn begin(&mut self, id: Id, wanted: bool, telling: Option<Telling>) {
         let (pool, session) = id;
         let Some(journey) = self.pools[pool].journey(session) else {
             let settled = self.pools[pool].settle(session);
@@ -450,6 +507,7 @@ impl Mover {
                 deadline: Some(deadline),
                 wanted,
                 again: false,
+                telling,
             },
         );
     }
@@ -547,6 +605,7 @@ impl Mover {
         for id in late {
             self.feed(id, Event::Deadline);
         }
+        self.sweep_told(now);
         let over: Vec<Id> = self
             .ending
             .iter()

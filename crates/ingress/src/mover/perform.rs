@@ -204,6 +204,8 @@ impl Mover {
             waiting: switched.into_iter().collect(),
             pauses_us: Vec::new(),
             failure,
+            telling: active.telling,
+            by_proxy: false,
             until: Instant::now() + REPORT_WITHIN,
         };
         let complete = ending.waiting.is_empty();
@@ -214,12 +216,15 @@ impl Mover {
     }
 
     /// A stream of a hand-over that ended told its pause, or left.
-    pub(super) fn switched(&mut self, id: Id, stream: ConnectionId, pause_us: Option<u64>) {
+    pub(super) fn switched(&mut self, id: Id, stream: ConnectionId, switch: Option<(u64, bool)>) {
         let Some(ending) = self.ending.get_mut(&id) else {
             return;
         };
         if ending.waiting.remove(&stream) {
-            ending.pauses_us.extend(pause_us.map(|p| (stream, p)));
+            ending
+                .pauses_us
+                .extend(switch.map(|(pause_us, _)| (stream, pause_us)));
+            ending.by_proxy |= switch.is_some_and(|(_, by_client)| !by_client);
         }
         if ending.waiting.is_empty() {
             self.report(id);

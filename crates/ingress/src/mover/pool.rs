@@ -398,6 +398,7 @@ impl PoolState {
             to: record.node.clone(),
             pauses_us: Vec::new(),
             failure,
+            told: None,
         })
     }
 
@@ -583,8 +584,11 @@ impl PoolState {
             journey,
             pauses_us,
             failure,
+            telling,
+            by_proxy,
             ..
         } = ending;
+        let told = telling.map(|telling| telling.told(by_proxy, failure.is_some()));
         let mut events = Vec::new();
         if let Some(bucket) = journey.bucket
             && let Some(progress) = self.progress.get_mut(&bucket)
@@ -612,6 +616,7 @@ impl PoolState {
             to,
             pauses_us,
             failure,
+            told,
         });
         events
     }

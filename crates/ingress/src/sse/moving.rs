@@ -32,6 +32,8 @@ impl EventStream<'_> {
                     return self.node_lost();
                 }
             }
+            // It offers no way to tell it, so it is not asked to.
+            StreamCommand::Instruct { .. } | StreamCommand::Withdraw | StreamCommand::Arrive(_) => {}
             StreamCommand::Close { .. } => return Err(Ended::Broken { by_node: false }),
             StreamCommand::Reached(attempt, reached) if attempt == self.attempt => {
                 return self.reached(reached);
@@ -109,7 +111,10 @@ impl EventStream<'_> {
         };
         let pause_us = self.paused.map_or(0, |since| micros_since(since, Instant::now()));
         self.go_on(&to, stream, resumed.framing);
-        self.tell(StreamEvent::Switched { pause_us });
+        self.tell(StreamEvent::Switched {
+            pause_us,
+            by_client: false,
+        });
         self.node_sent(&resumed.behind)
     }
 

@@ -31,6 +31,8 @@ impl Framed {
             StreamCommand::Open => self.open(),
             StreamCommand::Switch => return self.switch(),
             StreamCommand::Stay => return self.stay(),
+            // It offers no way to tell it, so it is not asked to.
+            StreamCommand::Instruct { .. } | StreamCommand::Withdraw | StreamCommand::Arrive(_) => {}
             StreamCommand::NodeDown(node) => {
                 if !self.node_dead && should_leave(&self.worker, &self.connection, &node) {
                     return self.node_lost();
@@ -153,7 +155,10 @@ impl Framed {
         tokio::task::spawn_local(crate::io::linger(old));
         self.worker.serve_by(&self.connection, &to);
         let pause_us = self.go_on(&behind)?;
-        self.tell(StreamEvent::Switched { pause_us });
+        self.tell(StreamEvent::Switched {
+            pause_us,
+            by_client: false,
+        });
         Ok(())
     }
 

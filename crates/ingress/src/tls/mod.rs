@@ -14,4 +14,4 @@ mod stream;
 pub(crate) use accept::accept;
 pub(crate) use certificates::{Certificates, ListenerTls, PoolTls, Settings};
 pub(crate) use connect::connect;
-pub(crate) use stream::TlsStream;
+pub(crate) use stream::{PortableTls, TlsStream};

@@ -43,6 +43,32 @@ pub(crate) struct TlsStream {
     identity: Option<Arc<Identity>>,
 }
 
+/// A connection on its way to another thread's runtime.
+pub(crate) struct PortableTls {
+    socket: std::net::TcpStream,
+    state: State,
+    identity: Option<Arc<Identity>>,
+}
+
+impl PortableTls {
+    /// Goes on with this thread's runtime.
+    pub(crate) fn arrive(self) -> io::Result<TlsStream> {
+        Ok(TlsStream {
+            socket: TcpStream::from_std(self.socket)?,
+            state: RefCell::new(self.state),
+            identity: self.identity,
+        })
+    }
+}
+
+impl fmt::Debug for PortableTls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PortableTls")
+            .field("socket", &self.socket)
+            .finish_non_exhaustive()
+    }
+}
+
 /// How reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum End {
@@ -103,6 +129,15 @@ impl TlsStream {
         let certificates = state.session.state().peer_certificates();
         let identity = certificates.and_then(|all| Identity::of(all.first()?));
         self.identity = identity.map(Arc::new);
+    }
+
+    /// Leaves this thread's runtime.
+    pub(crate) fn leave(self) -> io::Result<PortableTls> {
+        Ok(PortableTls {
+            socket: self.socket.into_std()?,
+            state: self.state.into_inner(),
+            identity: self.identity,
+        })
     }
 
     pub(crate) fn socket(&self) -> &TcpStream {

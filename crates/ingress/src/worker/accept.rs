@@ -217,6 +217,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// For a told client's new connection, from an address that may be another one.
+    pub(crate) fn again(worker: &Rc<Worker>, source: IpAddr) -> Option<Self> {
+        Self::take(worker)?.of(source)
+    }
+
     /// Among all connections.
     fn take(worker: &Rc<Worker>) -> Option<Self> {
         let shared = &worker.shared;

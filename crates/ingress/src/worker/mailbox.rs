@@ -34,6 +34,7 @@ fn handle(worker: &Rc<Worker>, message: ToWorker) {
             }
         }
         ToWorker::Begin { pool, session, from } => begin(worker, pool, session, &from),
+        ToWorker::Tell { pool, session, from } => tell(worker, pool, session, &from),
         ToWorker::Stream { connection, command } => {
             if let Some(connection) = worker.connections.get(connection) {
                 connection.command(command);
@@ -134,6 +135,25 @@ fn begin(worker: &Worker, pool: usize, session: SessionId, from: &NodeId) {
         worker: worker.index,
         streams,
         requests,
+    });
+}
+
+fn tell(worker: &Worker, pool: usize, session: SessionId, from: &NodeId) {
+    worker.pools[pool].table.tell(session, from);
+    let members = worker.connections.of_session(pool, session);
+    let streams = members.iter().filter(|c| c.is_stream());
+    let streams = streams
+        .map(|connection| {
+            // So that the mover hears when it ends.
+            connection.moving.set(true);
+            (connection.id, connection.instructable.get())
+        })
+        .collect();
+    worker.tell(ToMover::Listening {
+        pool,
+        session,
+        worker: worker.index,
+        streams,
     });
 }
 

@@ -24,7 +24,7 @@ use std::{
 };
 
 use foreshift_placement::Keyed;
-use foreshift_wire::{ConnectionId, IngressEvent, Limits, PoolName};
+use foreshift_wire::{ConnectionId, IngressEvent, Limits, PoolName, SessionId};
 use std::collections::HashMap;
 use tokio::{
     sync::{Notify, mpsc},
@@ -36,6 +36,7 @@ use crate::{
     access::{AccessLog, Entry},
     alive,
     connections::{Connection, Connections},
+    instruct::{Issued, Tokens, token::Refusal},
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
     live::{Grown, Live},
     marking::{Mark, Marking},
@@ -191,6 +192,7 @@ pub(crate) struct Worker {
     /// New routes came.
     routed: Notify,
     mover: mpsc::UnboundedSender<ToMover>,
+    tokens: Arc<Tokens>,
     next_id: Cell<u64>,
 }
 
@@ -205,6 +207,7 @@ pub(crate) struct Options {
     pub(crate) spans: Option<Spans>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) mover: mpsc::UnboundedSender<ToMover>,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) mailbox: mpsc::UnboundedReceiver<ToWorker>,
 }
 
@@ -225,6 +228,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             spans,
             shared,
             mover,
+            tokens,
             mailbox,
         } = options;
         let connections = Connections::new(pools.len());
@@ -250,6 +254,7 @@ pub(crate) fn run(options: Options) -> io::Result<()> {
             idle_ends: Notify::new(),
             routed: Notify::new(),
             mover,
+            tokens,
             next_id: Cell::new(first_id + u64::from(index) + 1),
         });
         tokio::task::spawn_local(sweep(worker.clone()));
@@ -385,6 +390,12 @@ impl Worker {
         if let Some(node) = connection.node.borrow_mut().take() {
             node.detach();
         }
+    }
+
+    /// Takes the token that a request of `session` brings: once.
+    pub(crate) fn take_token(&self, pool: usize, token: &str, session: SessionId) -> Result<Issued, Refusal> {
+        let place = (pool, &self.pools[pool].name);
+        self.tokens.take(token, place, session, crate::clock::unix_ms())
     }
 
     /// Tells the mover something. It ends only after the workers.

@@ -57,6 +57,7 @@ impl Pair {
         self.node = stream;
         self.node_dead = false;
         self.down.tracker = self.down.tracker.anew();
+        self.cross_over();
         if let Input::Held(held) = &self.input {
             self.messages_before = held.messages();
         }

@@ -79,7 +79,7 @@ pub(crate) enum Sender {
 }
 
 /// Follows one direction of one WebSocket.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FrameTracker {
     header: [u8; 14],
     have: u8,
@@ -285,6 +285,20 @@ pub(crate) fn write_control(out: &mut Vec<u8>, to: Sender, opcode: u8, payload: 
         Sender::Client => out.push(payload.len() as u8),
     }
     out.extend_from_slice(payload);
+}
+
+/// Writes a whole text message for a client.
+pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
+    out.push(0x81);
+    match text.len() {
+        short @ 0..=125 => out.push(short as u8),
+        long => {
+            debug_assert!(long <= 0xffff, "our own messages are short");
+            out.push(126);
+            out.extend((long as u16).to_be_bytes());
+        }
+    }
+    out.extend_from_slice(text.as_bytes());
 }
 
 /// A close frame's payload: code and reason.

@@ -27,6 +27,17 @@ pub(crate) struct Handshake {
     pub(crate) accept: Box<[u8]>,
     /// `Sec-WebSocket-Extensions` as the client got it.
     pub(crate) extensions: Option<Box<str>>,
+    /// Where the client offered `foreshift.v1`.
+    pub(crate) instructable: Option<Box<Instructable>>,
+}
+
+/// What it takes to tell a client to move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Instructable {
+    /// Scheme, host and target of its handshake, as it can be opened again.
+    pub(crate) url: Box<str>,
+    /// The subprotocol that it was answered.
+    pub(crate) protocol: Option<Box<str>>,
 }
 
 impl Resume for Handshake {

@@ -7,9 +7,11 @@ pub(crate) mod extensions;
 mod failover;
 pub(crate) mod frame;
 mod handshake;
+mod instructed;
 mod moving;
 mod pair;
 mod sieve;
+mod whisper;
 
-pub(crate) use handshake::{Handshake, Handshaken};
+pub(crate) use handshake::{Handshake, Handshaken, Instructable};
 pub(crate) use pair::Pair;

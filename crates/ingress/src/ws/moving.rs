@@ -105,6 +105,13 @@ impl Pair {
                     return self.node_lost();
                 }
             }
+            StreamCommand::Instruct {
+                token,
+                within_ms,
+                delay_ms,
+            } => self.instruct(token, within_ms, delay_ms),
+            StreamCommand::Withdraw => self.withdraw(),
+            StreamCommand::Arrive(arrival) => self.arrive(*arrival),
             StreamCommand::Close { code, reason } => return Err(End::Close { code, reason }),
             StreamCommand::Reached(attempt, reached) if attempt == self.attempt => {
                 return self.reached(reached);
@@ -114,7 +121,7 @@ impl Pair {
         Ok(())
     }
 
-    fn tell(&self, event: StreamEvent) {
+    pub(super) fn tell(&self, event: StreamEvent) {
         self.worker.tell_stream(&self.connection, event);
     }
 
@@ -155,10 +162,14 @@ impl Pair {
         Ok(())
     }
 
-    fn pause(&mut self) {
-        if self.moving.is_none() {
-            return;
+    pub(super) fn pause(&mut self) {
+        if self.moving.is_some() && !self.resume_client() {
+            self.hold_from_boundary();
         }
+    }
+
+    /// Holds the client's input from the next message boundary on.
+    pub(super) fn hold_from_boundary(&mut self) {
         match &mut self.input {
             Input::Flowing => {
                 self.input = Input::Pausing;
@@ -171,7 +182,7 @@ impl Pair {
         }
     }
 
-    fn paused(&mut self) {
+    pub(super) fn paused(&mut self) {
         self.input = Input::Held(Box::new(Held::new(&self.up.tracker)));
         self.tell(StreamEvent::Paused {
             messages: self.up.tracker.messages() - self.messages_before,
@@ -238,7 +249,7 @@ impl Pair {
         }
         let skipped = was_skipping && !held.skipping;
         let (passed, pause_wanted) = (held.messages, held.pause_wanted);
-        if self.down.tracker.at_frame_boundary() {
+        if self.down.tracker.at_frame_boundary() || self.client_has_moved() {
             self.say_aside();
         }
         if skipped && !self.node_dead {
@@ -334,7 +345,8 @@ impl Pair {
             self.messages_before = held.messages;
         }
         let pause_us = self.release();
-        self.tell(StreamEvent::Switched { pause_us });
+        let by_client = self.client_has_moved();
+        self.tell(StreamEvent::Switched { pause_us, by_client });
         let mut farewell = Vec::new();
         write_control(
             &mut farewell,
@@ -371,6 +383,7 @@ impl Pair {
         }
         tokio::task::spawn_local(crate::io::linger(retiring.node));
         self.down.tracker = self.down.tracker.anew();
+        self.cross_over();
         self.node_sent(&retiring.behind)?;
         if let Some(to) = retiring.next {
             self.begin_move(&to);
@@ -392,6 +405,7 @@ impl Pair {
             return self.fail_over();
         }
         self.release();
+        self.cross_at_boundary();
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use std::{
 use super::{
     frame::{CLOSE, FrameTracker, Opcode, Sender, Step, Violation, close_payload, write_control},
     handshake::{Handshake, Handshaken},
+    instructed::Instructed,
     moving::{Input, Moving, Retiring},
     sieve::{Piece, Sieve},
 };
@@ -61,7 +62,12 @@ pub(crate) struct Pair {
     pub(super) moving: Option<Box<Moving>>,
     pub(super) retiring: Option<Box<Retiring>>,
     pub(super) attempt: u32,
-    _place: Place,
+    /// Where the client was told to move by itself.
+    pub(super) instructed: Option<Box<Instructed>>,
+    /// A message of our own for the client, to be put in at the next message boundary.
+    pub(super) notice: Vec<u8>,
+    /// Held for the client's connection.
+    pub(super) place: Place,
 }
 
 impl Pair {
@@ -104,7 +110,9 @@ impl Pair {
             moving: None,
             retiring: None,
             attempt: 0,
-            _place: place,
+            instructed: None,
+            notice: Vec::new(),
+            place,
         });
         let begun = pair
             .client_sent(from_client)
@@ -133,6 +141,7 @@ impl Pair {
                 return Poll::Ready(end);
             }
         }
+        self.poll_new_client(cx);
         loop {
             if self.leaving && !self.is_between_nodes() {
                 return Poll::Ready(End::ClientGone);
@@ -183,12 +192,12 @@ impl Pair {
             if !self.takes_input() {
                 return Poll::Pending;
             }
-            if ready!(self.client.poll_read_ready(cx)).is_err() {
+            if ready!(self.source().poll_read_ready(cx)).is_err() {
                 return Poll::Ready(End::ClientGone);
             }
             let worker = self.worker.clone();
             let mut scratch = worker.scratch.borrow_mut();
-            match self.client.try_read(&mut scratch) {
+            match self.source().try_read(&mut scratch) {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
                 Ok(0) | Err(_) if self.ends_with_client() => return Poll::Ready(End::ClientGone),
                 Ok(0) | Err(_) => return Poll::Pending,
@@ -212,6 +221,7 @@ impl Pair {
                             return Poll::Ready(End::ClientGone);
                         }
                     }
+                    Err(_) if self.client_has_moved() => self.old_client_lost(),
                     Err(_) if self.ends_with_client() => return Poll::Ready(End::ClientGone),
                     Err(_) => {}
                 }
@@ -263,8 +273,11 @@ impl Pair {
             _ if self.leaving => false,
             Input::Held(held) => {
                 // What answers the client's pings counts too: it must not be able to make us keep more.
-                let kept =
-                    held.bytes.len() + self.up.unsent().len() + self.down.unsent().len() + self.aside.len();
+                let kept = held.bytes.len()
+                    + self.up.unsent().len()
+                    + self.down.unsent().len()
+                    + self.aside.len()
+                    + self.waiting_for_new_client();
                 kept < self.worker.limits().pause_buffer_bytes as usize
             }
             Input::Flowing | Input::Pausing => self.up.is_flushed(),
@@ -272,6 +285,14 @@ impl Pair {
     }
 
     pub(super) fn client_sent(&mut self, bytes: &[u8]) -> Result<(), End> {
+        if self.listens() {
+            return self.listen(bytes);
+        }
+        self.take_in(bytes)
+    }
+
+    /// Takes in what is the application's.
+    pub(super) fn take_in(&mut self, bytes: &[u8]) -> Result<(), End> {
         match self.input {
             Input::Flowing => {
                 let before = self.up.tracker.messages();
@@ -320,8 +341,11 @@ impl Pair {
     }
 
     pub(super) fn node_sent(&mut self, bytes: &[u8]) -> Result<(), End> {
-        if self.sieve.is_some() || !self.aside.is_empty() {
-            return self.sift(bytes);
+        let bytes = self.cross_within(bytes);
+        if self.sieve.is_some() || !self.aside.is_empty() || !self.notice.is_empty() {
+            self.sift(bytes)?;
+            self.cross_at_boundary();
+            return Ok(());
         }
         let mut at = 0;
         let mut whole = self.down.tracker.at_frame_boundary().then_some(0);
@@ -417,9 +441,15 @@ impl Pair {
 
     /// Puts our own frames for the client in; only between two frames.
     pub(super) fn say_aside(&mut self) {
-        if !self.aside.is_empty() {
+        if self.client_has_moved() {
+            self.say_to_new_client();
+        } else if !self.aside.is_empty() {
             let aside = std::mem::take(&mut self.aside);
             self.down.keep(&aside);
+        }
+        if self.down.tracker.at_message_boundary() {
+            let notice = std::mem::take(&mut self.notice);
+            self.down.keep(&notice);
         }
         if self.leaving {
             self.down.mute(); // nothing follows a close frame
@@ -431,6 +461,10 @@ impl Pair {
         self.worker.ended(&self.connection);
         let mut deadline = Deadline::default();
         deadline.after(Duration::from_secs(5));
+        if matches!(end, End::Close { .. }) && self.down.tracker.at_message_boundary() {
+            self.cross_over();
+        }
+        self.leave_new_client();
         match end {
             End::ClientGone => {
                 drop(self.client);

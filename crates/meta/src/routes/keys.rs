@@ -8,6 +8,9 @@ use foreshift_wire::{MoveId, NodeId, PoolName, SessionId};
 /// The cluster secret, 32 hexadecimal digits.
 pub const SECRET: &str = "secret";
 
+/// The keys that sign what clients are told, as [`super::SigningKeys`].
+pub const SIGNING_KEYS: &str = "signing_keys";
+
 /// Prefix of all that belongs to a pool.
 pub fn pool(pool: &PoolName) -> String {
     format!("pools/{pool}/")

@@ -6,10 +6,12 @@
 pub mod keys;
 mod record;
 mod secret;
+mod signing;
 mod table;
 mod watch;
 
 pub use record::{moves, node, nodes, override_of};
 pub use secret::secret;
+pub use signing::{SigningKey, SigningKeys, signing_keys};
 pub use table::RouteTable;
 pub use watch::{RouteChange, RouteWatch};

@@ -30,6 +30,9 @@ pub struct Listener {
     pub protocol: Protocol,
     /// The pool that serves it.
     pub pool: PoolName,
+    /// Where clients reach this listener, if not as their own handshake says: `https://host[:port]` or `http://…`.
+    #[serde(default)]
+    pub public_url: Option<String>,
     /// What tells clients apart: the first that is present in a request wins. Source address where empty.
     #[serde(default)]
     pub affinity: Vec<KeySelector>,

@@ -30,9 +30,15 @@ pub struct Pool {
     /// A key moves at most once in this time.
     #[serde(default = "migration_interval")]
     pub migration_interval: Duration,
-    /// Who moves a connection: `proxy` (the client notices nothing).
+    /// Who moves a connection: `proxy` (the client notices nothing), `client` or `auto`.
     #[serde(default)]
     pub migration_strategy: Strategy,
+    /// Time for a client to follow an instruction, from the end of the delay it was given; then the proxy moves it.
+    #[serde(default = "migration_within")]
+    pub migration_within: Duration,
+    /// Told clients that arrive at one node in any second at most; 1 to 100,000.
+    #[serde(default = "reconnects_per_second")]
+    pub reconnects_per_second: u32,
     /// Deadline of one hand-over; then the old node serves on.
     #[serde(default = "migration_deadline")]
     pub migration_deadline: Duration,
@@ -104,6 +110,12 @@ fn trigger_quantile() -> f64 {
 fn migration_interval() -> Duration {
     Duration::from_secs(30)
 }
+fn migration_within() -> Duration {
+    Duration::from_secs(30)
+}
+fn reconnects_per_second() -> u32 {
+    100
+}
 fn migration_deadline() -> Duration {
     Duration::from_secs(5)
 }
@@ -149,12 +161,16 @@ pub enum Trigger {
 }
 
 /// Who moves a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Strategy {
     /// The ingress switches it to the new node; the client notices nothing.
     #[default]
     Proxy,
+    /// The client is told and reconnects. A session with a stream that cannot be told stays until that ends.
+    Client,
+    /// The client where all its streams can be told, else the proxy.
+    Auto,
 }
 
 /// What happens to the WebSockets of a node that dies.

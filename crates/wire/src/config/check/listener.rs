@@ -37,6 +37,16 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         if let Some(name) = &listener.request_id {
             token("request_id", name, &mut table);
         }
+        if let Some(url) = &listener.public_url
+            && !is_origin(url)
+        {
+            let rule =
+                "write http:// or https://, a host, a port where it is not the usual one, and nothing else";
+            table.add(
+                "public_url",
+                format!("{url:?} is not where a client could go; {rule}"),
+            );
+        }
         for (m, selector) in listener.affinity.iter().enumerate() {
             affinity(selector, &mut table.of(&format!("affinity[{m}]")));
         }
@@ -181,6 +191,15 @@ fn tls(listener: &Listener, table: &mut Table<'_>) {
 fn collide(a: SocketAddr, b: SocketAddr) -> bool {
     let everywhere = a.ip().is_unspecified() || b.ip().is_unspecified();
     a.port() == b.port() && a.port() != 0 && (a.ip() == b.ip() || (everywhere && a.is_ipv4() == b.is_ipv4()))
+}
+
+/// Scheme and authority, without a path.
+fn is_origin(url: &str) -> bool {
+    let authority = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    authority.is_some_and(|a| !a.is_empty() && a.bytes().all(allowed))
 }
 
 fn affinity(selector: &KeySelector, table: &mut Table<'_>) {

@@ -83,6 +83,12 @@ fn times(config: &Config, pool: &Pool, table: &mut Table<'_>) {
     }
     table.not_zero("migration_interval", pool.migration_interval);
     table.not_zero("migration_deadline", pool.migration_deadline);
+    table.range(
+        "migration_within",
+        pool.migration_within,
+        Duration::from_secs(1)..=Duration::from_secs(600),
+    );
+    table.range("reconnects_per_second", pool.reconnects_per_second, 1..=100_000);
     table.not_zero("connect_timeout", pool.connect_timeout);
     table.not_zero("request_timeout", pool.request_timeout);
 }
