@@ -132,7 +132,11 @@ impl Core {
         }
         let here = self.current.is_some_and(|c| c.conn == conn);
         match &mut self.draining {
-            Some(draining) if draining.old == conn => self.act(Action::Deliver(message)),
+            // An instruction for a connection that was left is void.
+            Some(draining) if draining.old == conn => match &message {
+                Message::Text(text) if Migrate::from_message(text).is_some() => {}
+                _ => self.act(Action::Deliver(message)),
+            },
             Some(draining) if here => draining.held.push(message),
             _ if here => self.received_here(conn, message, now_ms),
             _ => {}
