@@ -57,6 +57,8 @@ async fn the_breaker_opens_at_the_limit_and_closes_behind_it() {
                 .send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
                 .await;
             assert_eq!(first.answer(false).await.status(), 200);
+            // The place is given back a moment after the answer was.
+            cluster.report_that(|report| report.nodes[0].in_flight == 0).await;
         }
     }
 }
