@@ -22,6 +22,22 @@ pub enum Error {
         /// As configured.
         address: SocketAddr,
     },
+    /// Agents cannot be listened to.
+    #[error("cannot listen on {address}: {source}; use an address of this machine")]
+    AgentListen {
+        /// As configured.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The agents' token cannot be read or made.
+    #[error("{}: {source}", file.display())]
+    AgentToken {
+        /// As configured.
+        file: std::path::PathBuf,
+        /// What is wrong with it.
+        source: std::io::Error,
+    },
     /// The metadata cannot be read or written.
     #[error("metadata: {0}")]
     Meta(#[from] foreshift_meta::Error),
@@ -59,6 +75,8 @@ impl Error {
     pub fn key(&self) -> Option<String> {
         match self {
             Self::Listen { .. } | Self::NotLoopback { .. } => Some("api.address".into()),
+            Self::AgentListen { .. } => Some("agent.address".into()),
+            Self::AgentToken { .. } => Some("agent.token_file".into()),
             Self::Model { index, .. } => Some(format!("pool[{index}].forecast.model_path")),
             Self::Meta(_) | Self::Forecast { .. } | Self::Pool(_) | Self::Tls { .. } => None,
         }

@@ -5,9 +5,11 @@
 //! clock, the sockets and the order of things. What is decided becomes true by one transaction in `meta`, which
 //! is all that an ingress needs to know: control never talks to it about a move.
 
+mod agent_port;
 mod api;
 mod bus;
 mod clock;
+mod collect;
 mod data_plane;
 mod error;
 mod health;
@@ -19,6 +21,7 @@ mod pools;
 mod reload;
 mod start;
 mod stop;
+mod token;
 
 pub use bus::Events;
 pub use data_plane::DataPlane;

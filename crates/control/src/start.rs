@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use crate::{
-    DataPlane, Error, Events,
+    DataPlane, Error, Events, agent_port,
     api::{self, App},
     bus::Bus,
     data_plane::SharedPlane,
@@ -20,6 +20,7 @@ use crate::{
     pools::Pools,
     reload::ReloadRequest,
     stop::stopped,
+    token::Token,
 };
 
 /// A running control. Dropping it stops everything at once; [`Handle::shutdown`] stops it in order.
@@ -182,6 +183,7 @@ pub async fn start_with<D: DataPlane>(
         config: config.clone(),
     };
     let app = App {
+        agent_token: agent_token(config)?,
         pools: pools.clone(),
         plane,
         bus: bus.clone(),
@@ -204,11 +206,29 @@ pub async fn start_with<D: DataPlane>(
         let new = NewSettings::read(index, settings, &config.forecast, None)?;
         handle.start_pool(new).await?;
     }
+    if let Some(address) = config.agent.as_ref().and_then(|agent| agent.address) {
+        let listener = agent_port::listen(address).await?;
+        let router = api::agent_router(app.clone());
+        let serving = agent_port::serve(address, listener, router, stopped.clone());
+        handle.tasks.push(tokio::spawn(serving));
+    }
     handle
         .tasks
         .push(tokio::spawn(api::serve(listener, api::router(app), stopped)));
     tracing::info!(%address, "the API listens");
     Ok(handle)
+}
+
+/// The token of agents, where they are expected.
+fn agent_token(config: &Config) -> Result<Option<Arc<Token>>, Error> {
+    let Some(agent) = &config.agent else {
+        return Ok(None);
+    };
+    let opened = Token::open(&agent.token_file).map_err(|source| Error::AgentToken {
+        file: agent.token_file.clone(),
+        source,
+    });
+    opened.map(|token| Some(Arc::new(token)))
 }
 
 fn listen(address: SocketAddr, open: Option<std::net::TcpListener>) -> Result<std::net::TcpListener, Error> {

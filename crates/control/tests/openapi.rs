@@ -42,6 +42,7 @@ fn the_document_lists_every_route_and_each_of_them_is_served() {
         "PATCH /v1/pools/{pool}/nodes/{id}",
         "POST /v1/connections/{id}/migrate",
         "POST /v1/pools/{pool}/nodes",
+        "POST /v1/pools/{pool}/nodes/{id}/agent",
         "POST /v1/pools/{pool}/nodes/{id}/report",
         "POST /v1/reload",
         "PUT /v1/pools/{pool}/affinity/{key}",

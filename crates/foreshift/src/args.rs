@@ -26,6 +26,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the ingress and its control loop
     Run(Run),
+    /// Tell a running Foreshift how this machine is doing; ends with Ctrl-C
+    Agent(Agent),
     /// Show it: four backends, the ingress before them, load that heats up
     Demo(Demo),
     /// One of the demo's backends
@@ -139,6 +141,28 @@ pub(crate) struct Run {
     pub(crate) take_over: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Agent {
+    /// The API of a running `foreshift run`, or its `agent.address`
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8090")]
+    pub(crate) control: String,
+    /// The pool that the node is in
+    #[arg(long)]
+    pub(crate) pool: PoolName,
+    /// The node that runs on this machine
+    #[arg(long, value_name = "ID")]
+    pub(crate) node: NodeId,
+    /// The token, a copy of the control side's `agent.token_file`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: PathBuf,
+    /// Milliseconds between two measurements
+    #[arg(long, value_name = "MS", default_value_t = 2_000, value_parser = clap::value_parser!(u64).range(100..=60_000))]
+    pub(crate) interval_ms: u64,
+    /// How to write the log, to standard error; RUST_LOG sets the level
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    pub(crate) log: LogFormat,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
     Text,
@@ -234,7 +258,7 @@ pub(crate) enum NodesCommand {
     /// Show what was measured of a node before
     Series {
         id: NodeId,
-        /// load_score, requests_per_s, response_ms_p99, connections or in_flight
+        /// load_score, requests_per_s, response_ms_p99, connections, in_flight, cpu or memory
         #[arg(long, default_value = "load_score", value_parser = named::<SeriesMetric>)]
         metric: SeriesMetric,
         /// 1s (10 minutes are kept), 5s (an hour) or 1m (a day)

@@ -2,6 +2,7 @@
 //!
 //! Composition only: `run` joins the ingress and control, every other command asks a running one over its API.
 
+mod agent;
 mod args;
 mod client;
 mod commands;

@@ -198,6 +198,7 @@ async fn measure() -> Result<()> {
                 reason: None,
                 ejected: None,
                 warming: None,
+                agent: Default::default(),
             },
         ))
     };
@@ -229,6 +230,7 @@ async fn measure() -> Result<()> {
             reason: None,
             ejected: None,
             warming: None,
+            agent: Default::default(),
         },
     );
     let begun = Instant::now();

@@ -26,6 +26,7 @@ mod marking;
 mod message;
 mod mover;
 mod node;
+mod orca;
 #[doc(hidden)]
 pub mod parsers;
 mod proxy_protocol;

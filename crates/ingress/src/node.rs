@@ -15,6 +15,7 @@ use histogram::Histogram;
 
 use crate::{
     connections::micros_since,
+    orca::Heard,
     stream::Stream,
     upstream::{Room, Watch},
 };
@@ -77,6 +78,8 @@ pub(crate) struct Node {
     pub(crate) room: Room,
     pub(crate) watch: Watch,
     pub(crate) counts: Counts,
+    /// What it said of itself.
+    pub(crate) heard: Heard,
 }
 
 /// What was done about failures and limits since the last report.
@@ -106,6 +109,7 @@ impl Node {
             room: Room::default(),
             watch: Watch::default(),
             counts: Counts::default(),
+            heard: Heard::default(),
         }
     }
 
@@ -247,7 +251,6 @@ impl Node {
             in_flight: self.in_flight.get(),
             connections: self.connections.get(),
             response,
-            in_band: None,
             resilience: NodeResilience {
                 retries: self.counts.retries.take(),
                 overflowed: self.counts.overflowed.take(),
@@ -258,6 +261,7 @@ impl Node {
                 failed: self.watch.failed.take(),
                 failed_in_a_row: self.watch.in_a_row.take(),
             },
+            in_band: self.heard.report(now),
         }
     }
 }

@@ -35,6 +35,7 @@ fn node(name: &str, weight: f64) -> NodeRecord {
         reason: None,
         ejected: None,
         warming: None,
+        agent: Default::default(),
     }
 }
 

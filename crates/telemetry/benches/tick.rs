@@ -103,7 +103,7 @@ fn node_signals(bencher: Bencher<'_, '_>) {
         in_band: None,
         resilience: Default::default(),
     };
-    let load = NodeLoad::new(Duration::from_secs(5));
+    let mut load = NodeLoad::new();
     bencher.bench_local(|| load.observe(0, Duration::from_millis(500), black_box(&report)));
 }
 

@@ -13,6 +13,7 @@
 pub mod agent_check;
 mod error;
 mod figure;
+mod guard;
 mod latency;
 mod node;
 pub mod orca;
@@ -21,13 +22,16 @@ mod series;
 mod signals;
 mod sketch;
 mod smooth;
+mod sources;
 mod units;
 
 pub use error::Error;
 pub use figure::{AMOUNT_MAX, FigureError, SHARE_MAX, figure};
+pub use guard::LatencyGuard;
 pub use latency::{Latency, LatencySummary};
 pub use node::NodeLoad;
 pub use series::{Level, Point, Series};
 pub use signals::NodeSeries;
 pub use sketch::{Heavy, SpaceSaving};
+pub use sources::{Said, Sources};
 pub use units::{KeyLoadOptions, KeyLoads, UnitKind, UnitLoad, UnitRate};

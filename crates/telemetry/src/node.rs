@@ -2,54 +2,44 @@
 
 use std::time::Duration;
 
-use foreshift_wire::{NodeReport, Signals};
+use foreshift_wire::{InBandReport, NodeReport, OwnLoad, Signals, SourceKind};
 
-use crate::{Error, LatencySummary};
+use crate::{Error, LatencyGuard, LatencySummary, Said, Sources};
 
 /// Turns a node's reports into its signals.
 ///
 /// What the ingress can see it measures; CPU, memory and utilisation only the node can tell, so they are taken from its
-/// own reports as long as these are fresh. Nothing is smoothed here: that is the forecaster's.
-#[derive(Debug, Clone)]
+/// own [`Sources`] as long as these are fresh. Nothing is smoothed here: that is the forecaster's.
+#[derive(Debug, Clone, Default)]
 pub struct NodeLoad {
-    stale_after_ms: u64,
-    cpu: Option<Reported>,
-    memory: Option<Reported>,
-    utilisation: Option<Reported>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Reported {
-    value: f64,
-    at_ms: u64,
+    sources: Sources,
+    guard: LatencyGuard,
 }
 
 impl NodeLoad {
     /// Shorter intervals make no rates: a handful of requests over a millisecond says nothing.
     const INTERVAL_MIN: Duration = Duration::from_millis(10);
+    /// How long counts what a node says without having been asked.
+    pub const TOLD_COUNTS_FOR: Duration = Duration::from_secs(10);
 
-    /// Of a node whose own reports count for `stale_after`.
-    pub fn new(stale_after: Duration) -> Self {
-        Self {
-            stale_after_ms: u64::try_from(stale_after.as_millis()).unwrap_or(u64::MAX),
-            cpu: None,
-            memory: None,
-            utilisation: None,
-        }
+    /// Of a node that has said nothing.
+    pub fn new() -> Self {
+        Self::default()
     }
 
-    /// Takes what the node said of itself at `now_ms`: CPU, memory and utilisation. Values that are negative or not
-    /// finite are left out, and so is what the ingress measures better.
-    pub fn reported(&mut self, now_ms: u64, signals: &Signals) {
-        for (known, said) in [
-            (&mut self.cpu, signals.cpu),
-            (&mut self.memory, signals.memory),
-            (&mut self.utilisation, signals.utilisation),
-        ] {
-            if let Some(value) = said.filter(|value| value.is_finite() && *value >= 0.0) {
-                *known = Some(Reported { value, at_ms: now_ms });
-            }
-        }
+    /// What the node says of itself, by source.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
+    /// To take in what it says.
+    pub fn sources_mut(&mut self) -> &mut Sources {
+        &mut self.sources
+    }
+
+    /// The load score that the node's response time shows, held against what is usual for it; see [`LatencyGuard`].
+    pub fn latency_score(&self) -> Option<f64> {
+        self.guard.score()
     }
 
     /// The node's signals over the last interval.
@@ -57,8 +47,20 @@ impl NodeLoad {
     /// `interval` is the time that `report` covers, measured by a clock that does not jump. Under 10 ms there are no rates;
     /// response times are absent where nothing was answered. [`Error::Bucket`] where the report's histogram is not one of
     /// ours.
-    pub fn observe(&self, now_ms: u64, interval: Duration, report: &NodeReport) -> Result<Signals, Error> {
+    pub fn observe(
+        &mut self,
+        now_ms: u64,
+        interval: Duration,
+        report: &NodeReport,
+    ) -> Result<Signals, Error> {
+        if let Some(heard) = &report.in_band {
+            self.in_band(now_ms, heard);
+        }
         let response = LatencySummary::of(&report.response)?;
+        match &response {
+            Some(response) => self.guard.observe(interval, response.p50_ms, report.requests),
+            None => self.guard.idle(),
+        }
         let seconds = (interval >= Self::INTERVAL_MIN).then_some(interval.as_secs_f64());
         let per_s = |count: u64| seconds.map(|s| count as f64 / s);
         Ok(Signals {
@@ -77,15 +79,34 @@ impl NodeLoad {
         })
     }
 
+    fn in_band(&mut self, now_ms: u64, heard: &InBandReport) {
+        let kind = SourceKind::OrcaInBand;
+        if heard.refused > 0 {
+            let error = heard.error.as_deref().unwrap_or("a report was refused");
+            self.sources
+                .failed(kind, Self::TOLD_COUNTS_FOR, heard.refused, error);
+        }
+        if heard.reports > 0 {
+            let said = Said {
+                age: Duration::from_micros(heard.age_us),
+                reports: heard.reports,
+                ..Said::now(kind, Self::TOLD_COUNTS_FOR, heard.load)
+            };
+            self.sources.heard(now_ms, &said);
+        }
+    }
+
     /// The node's signals where the ingress has no report of it: only what it said of itself.
     pub fn unseen(&self, now_ms: u64) -> Signals {
-        // A clock that was set back makes a report stale just as one that went on.
-        let fresh = |r: &Reported| now_ms.abs_diff(r.at_ms) <= self.stale_after_ms;
-        let value = |known: Option<Reported>| known.filter(fresh).map(|r| r.value);
+        let OwnLoad {
+            cpu,
+            memory,
+            utilisation,
+        } = self.sources.load(now_ms);
         Signals {
-            cpu: value(self.cpu),
-            memory: value(self.memory),
-            utilisation: value(self.utilisation),
+            cpu,
+            memory,
+            utilisation,
             ..Signals::default()
         }
     }
@@ -115,17 +136,17 @@ mod tests {
         }
     }
 
-    fn observe(load: &NodeLoad, now_ms: u64, interval_ms: u64, report: &NodeReport) -> Signals {
+    fn observe(load: &mut NodeLoad, now_ms: u64, interval_ms: u64, report: &NodeReport) -> Signals {
         let interval = Duration::from_millis(interval_ms);
         load.observe(now_ms, interval, report).unwrap()
     }
 
     #[test]
     fn counts_become_rates_over_the_interval_that_was_measured() {
-        let load = NodeLoad::new(Duration::from_secs(5));
+        let mut load = NodeLoad::new();
         let mut response = Latency::new();
         (1..=100).for_each(|ms| response.record_us(ms * 1000));
-        let signals = observe(&load, NOW, 500, &report(response.take()));
+        let signals = observe(&mut load, NOW, 500, &report(response.take()));
         assert_eq!(signals.requests_per_s, Some(200.0));
         assert_eq!(signals.errors_per_s, Some(10.0));
         assert_eq!(signals.bytes_per_s, Some(2_000.0));
@@ -147,9 +168,9 @@ mod tests {
 
     #[test]
     fn an_interval_of_nothing_has_gauges_but_no_rates() {
-        let load = NodeLoad::new(Duration::from_secs(5));
+        let mut load = NodeLoad::new();
         for interval_ms in [0, 9] {
-            let signals = observe(&load, NOW, interval_ms, &report(LatencyBuckets::default()));
+            let signals = observe(&mut load, NOW, interval_ms, &report(LatencyBuckets::default()));
             assert_eq!(signals.requests_per_s, None);
             assert_eq!(signals.in_flight, Some(9.0));
             assert_eq!(signals.response_ms_p99, None);
@@ -157,33 +178,59 @@ mod tests {
     }
 
     #[test]
-    fn what_the_node_says_of_itself_counts_until_it_is_stale_each_value_for_itself() {
-        let mut load = NodeLoad::new(Duration::from_secs(5));
-        let said = |cpu, memory| Signals {
-            cpu,
-            memory,
-            requests_per_s: Some(1e9),
-            ..Signals::default()
+    fn what_the_node_says_in_its_answers_counts_until_it_is_stale() {
+        let mut load = NodeLoad::new();
+        let in_band = InBandReport {
+            load: OwnLoad {
+                cpu: Some(0.75),
+                ..OwnLoad::default()
+            },
+            age_us: 400_000,
+            reports: 30,
+            refused: 2,
+            error: Some("cpu: NaN is no number".into()),
         };
-        load.reported(NOW, &said(Some(0.5), Some(0.25)));
-        load.reported(NOW + 3_000, &said(Some(0.75), None));
-        load.reported(NOW + 3_000, &said(Some(f64::NAN), Some(-1.0)));
-        for (now_ms, cpu, memory) in [
-            (NOW + 4_000, Some(0.75), Some(0.25)),
-            (NOW + 6_000, Some(0.75), None),
-            (NOW + 9_000, None, None),
-            (NOW - 100_000, None, None),
-        ] {
-            let signals = observe(&load, now_ms, 1_000, &report(LatencyBuckets::default()));
-            assert_eq!((signals.cpu, signals.memory), (cpu, memory), "{now_ms}");
-            assert_eq!(signals.requests_per_s, Some(100.0), "measured, not told");
-            assert_eq!(load.unseen(now_ms).cpu, cpu);
+        let reported = NodeReport {
+            in_band: Some(in_band),
+            ..report(LatencyBuckets::default())
+        };
+        let signals = observe(&mut load, NOW, 1_000, &reported);
+        assert_eq!((signals.cpu, signals.requests_per_s), (Some(0.75), Some(100.0)));
+        let view = &load.sources().views(NOW)[0];
+        assert_eq!((view.age_ms, view.reports, view.failures), (Some(400), 30, 2));
+        for (after_ms, cpu) in [(9_600, Some(0.75)), (9_601, None)] {
+            assert_eq!(load.unseen(NOW + after_ms).cpu, cpu, "after {after_ms} ms");
         }
     }
 
     #[test]
+    fn a_node_that_grows_slow_shows_it_whatever_it_says_of_itself() {
+        let mut load = NodeLoad::new();
+        let idle = OwnLoad {
+            cpu: Some(0.01),
+            ..OwnLoad::default()
+        };
+        let mut second = |after_s: u64, ms: u64| {
+            let now_ms = NOW + after_s * 1_000;
+            let mut response = Latency::new();
+            (0..100).for_each(|_| response.record_us(ms * 1_000));
+            let said = Said::now(SourceKind::Agent, NodeLoad::TOLD_COUNTS_FOR, idle);
+            load.sources_mut().heard(now_ms, &said);
+            let signals = observe(&mut load, now_ms, 1_000, &report(response.take()));
+            assert_eq!(signals.cpu, Some(0.01));
+            load.latency_score()
+        };
+        for after_s in 0..120 {
+            let usual = second(after_s, 10);
+            assert!(usual.is_none_or(|score| (score - 20.0).abs() < 1.0), "{usual:?}");
+        }
+        let slow = second(120, 60).unwrap();
+        assert!(slow > 100.0, "{slow}");
+    }
+
+    #[test]
     fn a_strange_histogram_is_refused() {
-        let load = NodeLoad::new(Duration::from_secs(5));
+        let mut load = NodeLoad::new();
         let strange = report(LatencyBuckets(vec![(u32::MAX, 1)]));
         let interval = Duration::from_secs(1);
         assert!(load.observe(NOW, interval, &strange).is_err());

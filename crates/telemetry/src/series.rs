@@ -82,6 +82,16 @@ impl Series {
         }
     }
 
+    /// Adds a value that was measured at `at_ms`, before others that are recorded already; at each level that reaches back so far.
+    /// One that is not finite or not of the past is left out.
+    pub fn record_late(&mut self, now_ms: u64, at_ms: u64, value: f64) {
+        if value.is_finite() && at_ms <= now_ms {
+            self.levels
+                .iter_mut()
+                .for_each(|rollup| rollup.record_late(now_ms, at_ms, value));
+        }
+    }
+
     /// The points of a level whose step begins at `from_ms` or later, oldest first; none where there is no such level.
     pub fn since(&self, level: usize, from_ms: u64) -> impl DoubleEndedIterator<Item = Point> + '_ {
         let rollup = self.levels.get(level);
@@ -147,6 +157,29 @@ impl Rollup {
             .slots
             .front()
             .is_some_and(|oldest| step.saturating_sub(oldest.step) >= keep)
+        {
+            self.slots.pop_front();
+        }
+    }
+}
+
+impl Rollup {
+    /// The slots stay in order and within the retention.
+    fn record_late(&mut self, now_ms: u64, at_ms: u64, value: f64) {
+        let step_of = |ms: u64| u32::try_from(ms / self.step_ms()).unwrap_or(u32::MAX);
+        let (now, step) = (step_of(now_ms), step_of(at_ms));
+        if now.saturating_sub(step) >= self.level.keep.max(1) {
+            return;
+        }
+        let at = self.slots.partition_point(|slot| slot.step < step);
+        match self.slots.get_mut(at) {
+            Some(slot) if slot.step == step => slot.add(value),
+            _ => self.slots.insert(at, Slot::new(step, value)),
+        }
+        while self
+            .slots
+            .front()
+            .is_some_and(|oldest| now.saturating_sub(oldest.step) >= self.level.keep.max(1))
         {
             self.slots.pop_front();
         }
@@ -236,6 +269,31 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_comes_late_is_put_where_it_belongs_and_what_comes_too_late_is_left_out() {
+        let mut series = Series::new(&[Level {
+            step_ms: 1_000,
+            keep: 10,
+        }]);
+        for passed in [0, 1_000, 8_000] {
+            series.record(NOW + passed, 1.0);
+        }
+        for (at_ms, value) in [
+            (5_000, 2.0),
+            (3_000, 3.0),
+            (5_500, 4.0),
+            (1_000, 5.0),
+            (9_000, 6.0),
+        ] {
+            series.record_late(NOW + 8_900, NOW + at_ms, value);
+        }
+        assert_eq!(starts(&series, 0), [0, 1_000, 3_000, 5_000, 8_000]);
+        let sums: Vec<f64> = series.since(0, 0).map(|point| point.sum).collect();
+        assert_eq!(sums, [1.0, 6.0, 3.0, 6.0, 1.0]);
+        series.record_late(NOW + 60_000, NOW, 1.0);
+        assert_eq!(series.since(0, 0).count(), 5, "beyond what is kept");
     }
 
     #[test]

@@ -20,6 +20,16 @@ impl NodeSeries {
         }
     }
 
+    /// Fills in what a node says that it measured `age_ms` before `now_ms`, where nobody knew it then.
+    pub fn record_late(&mut self, now_ms: u64, age_ms: u64, cpu: Option<f64>, memory: Option<f64>) {
+        for (metric, value) in [(SeriesMetric::Cpu, cpu), (SeriesMetric::Memory, memory)] {
+            if let Some(value) = value {
+                let series = self.series[metric as usize].get_or_insert_default();
+                series.record_late(now_ms, now_ms.saturating_sub(age_ms), value);
+            }
+        }
+    }
+
     /// The points of one metric, oldest first, as far back from `now_ms` as the resolution is kept.
     ///
     /// What is older is left out here too, because a metric that is no longer measured does not drop it.
@@ -53,6 +63,8 @@ fn value(metric: SeriesMetric, signals: &Signals, load_score: Option<f64>) -> Op
         SeriesMetric::ResponseMsP99 => signals.response_ms_p99,
         SeriesMetric::Connections => signals.connections,
         SeriesMetric::InFlight => signals.in_flight,
+        SeriesMetric::Cpu => signals.cpu,
+        SeriesMetric::Memory => signals.memory,
     }
 }
 

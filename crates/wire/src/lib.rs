@@ -5,6 +5,7 @@
 //! checks that make a value well-formed.
 
 mod affinity;
+mod agent;
 mod config;
 mod connection;
 mod event;
@@ -19,16 +20,20 @@ mod report;
 mod request;
 mod runtime;
 mod series;
+mod source;
 
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
+pub use agent::{AgentReceipt, AgentReport, AgentSample};
 pub use config::{
     AccessLog, Api, CertificateField, ClientAuth, Config, ConfigError, ConfigWarning, Cookie, Duration,
     Failover, ForecastConfig, Framing, HealthCheck, IngressConfig, KeySelector, Limits, Listener,
     ListenerCertificate, MetaConfig, MetaStore, Mode, ModelScaling, ModelSignal, NodeConfig, Pool,
     PoolForecast, PoolTls, Protocol, ProxyVersion, SameSite, Strategy, Traces, Trigger, UpstreamProtocol,
 };
+pub use config::{
+    AgentCheck, AgentReports, LabelMatcher, MetricMapping, MetricSelector, Orca, PrometheusScrape, SignalMap,
+};
 pub use config::{Circuit, EjectedSessions, Outlier, Overflow, Retry, RetryOn, SlowStart};
-pub use config::{LabelMatcher, MetricMapping, MetricSelector};
 pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};
 pub use event::{Event, IngressEvent};
 pub use forecast::{ForecastView, QuantilePath, Scored};
@@ -36,7 +41,9 @@ pub use id::{ConnectionId, InvalidId, MoveId, NodeId, PoolName, SessionId};
 pub use moves::{
     Answer, Move, MoveFailure, MoveOutcome, MoveReason, MoveState, Plan, Stay, StayReason, Told, Unit,
 };
-pub use node::{Capacity, Ejection, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals, Warming};
+pub use node::{
+    AgentWish, Capacity, Ejection, NodeRecord, NodeSpec, NodeState, NodeView, PoolView, Signals, Warming,
+};
 pub use own::OwnLoad;
 pub use problem::Problem;
 pub use reload::{ChangeKind, KeyChange, Reloaded};
@@ -51,3 +58,4 @@ pub use runtime::{
     Count, EntryFilter, HealthChange, HealthOrder, Info, NodeChange, PoolInfo, Runtime, WeightOrder,
 };
 pub use series::{Resolution, SeriesFilter, SeriesMetric, SeriesPoint, SeriesView};
+pub use source::{SourceKind, SourceView};

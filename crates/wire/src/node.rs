@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ForecastView, Mode, NodeId, PoolName, Runtime};
+use crate::{ForecastView, Mode, NodeId, PoolName, Runtime, SourceView};
 
 /// Where a node is in its life. Only `ready` nodes are given new keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -101,12 +101,53 @@ pub struct NodeRecord {
     /// It became ready a short while ago and has a part of its keys only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warming: Option<Warming>,
+    /// What its agent wishes, where one is asked.
+    #[serde(default, skip_serializing_if = "AgentWish::is_none")]
+    pub agent: AgentWish,
 }
 
 impl NodeRecord {
     /// Its weight in the affinity map: a part of the configured one while it is new.
     pub fn map_weight(&self) -> f64 {
-        self.spec.effective_weight() * self.warming.as_ref().map_or(1.0, |warming| warming.share)
+        self.weight() * self.warming.as_ref().map_or(1.0, |warming| warming.share)
+    }
+
+    /// The weight that counts: its agent's, else the configured one. 0 is given no keys.
+    pub fn weight(&self) -> f64 {
+        self.agent.weight.unwrap_or(self.spec.effective_weight())
+    }
+
+    /// Connections in use at most: its agent's figure, else the configured one. `None` is without a limit of its own.
+    pub fn maxconn(&self) -> Option<u32> {
+        match self.agent.maxconn {
+            Some(maxconn) => Some(maxconn).filter(|maxconn| *maxconn > 0),
+            None => self.spec.effective_maxconn(),
+        }
+    }
+}
+
+/// What a node's agent wishes for it (HAProxy's agent-check). What it does not say is as configured.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(default)]
+pub struct AgentWish {
+    /// In place of the configured weight.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<f64>,
+    /// Connections that it takes at most; 0 is without limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maxconn: Option<u32>,
+    /// `draining` after the word `drain`, `down` after `maint`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<NodeState>,
+    /// Why it says that it does not work, where it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub down: Option<String>,
+}
+
+impl AgentWish {
+    /// It wishes for nothing.
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
     }
 }
 
@@ -192,6 +233,12 @@ pub struct NodeView {
     /// What differs from the configuration, in words: what was set at run time.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub differs: Vec<String>,
+    /// What its agent wishes, where one is asked.
+    #[serde(default, skip_serializing_if = "AgentWish::is_none")]
+    pub agent: AgentWish,
+    /// Where what it says of itself comes from; none where it only is measured.
+    #[serde(default)]
+    pub sources: Vec<SourceView>,
 }
 
 /// A pool as the API shows it.

@@ -16,6 +16,11 @@ pub struct OwnLoad {
 }
 
 impl OwnLoad {
+    /// CPU, memory and utilisation.
+    pub fn to_array(self) -> [Option<f64>; 3] {
+        [self.cpu, self.memory, self.utilisation]
+    }
+
     /// Nothing was said.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

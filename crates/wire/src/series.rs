@@ -20,16 +20,22 @@ pub enum SeriesMetric {
     Connections,
     /// Requests in flight.
     InFlight,
+    /// Share of the CPU that the node says it uses.
+    Cpu,
+    /// Share of the memory that the node says it uses.
+    Memory,
 }
 
 impl SeriesMetric {
     /// All of them, in the order of their discriminants.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::LoadScore,
         Self::RequestsPerS,
         Self::ResponseMsP99,
         Self::Connections,
         Self::InFlight,
+        Self::Cpu,
+        Self::Memory,
     ];
 }
 

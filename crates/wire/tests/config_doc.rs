@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use foreshift_wire::{AgentCheck, AgentReports, MetricMapping, Orca, PrometheusScrape, SignalMap};
 use foreshift_wire::{
     Capacity, Circuit, Config, Duration, Failover, Framing, HealthCheck, Mode, ModelScaling, ModelSignal,
     Outlier, Pool, PoolForecast, PoolTls, ProxyVersion, Retry, SlowStart, Strategy, Traces, Trigger,
@@ -15,6 +16,8 @@ const DOC: &str = include_str!("../../../docs/configuration.md");
 const LEAST: &str = r#"
     [ingress]
     traces = {}
+    [agent]
+    token_file = "var/agent.token"
     [[listener]]
     name = "web"
     address = "127.0.0.1:8080"
@@ -28,6 +31,9 @@ const LEAST: &str = r#"
     tls = {}
     outlier = {}
     slow_start = { window = "30s" }
+    orca = true
+    agent_check = { port = 9100 }
+    prometheus = { map = { cpu = { metric = "x" } } }
     [[pool.node]]
     id = "a"
     address = "127.0.0.1:9001"
@@ -48,6 +54,10 @@ fn all_keys() -> Config {
     config.ingress.traces = Some(Traces {
         endpoint: Some("http://127.0.0.1:4318".into()),
         ..Traces::default()
+    });
+    config.agent = Some(AgentReports {
+        token_file: "var/agent.token".into(),
+        address: Some(([127, 0, 0, 1], 8091).into()),
     });
     config.listener[0].request_id = Some("X-Request-Id".into());
     config.listener[0].proxy_protocol = Some(ProxyVersion::V1);
@@ -123,9 +133,41 @@ fn all_keys() -> Config {
             aggression: 1.0,
             min_share: 0.1,
         }),
+        orca: Some(Orca {
+            in_band: true,
+            out_of_band: Some(duration),
+            port: Some(1),
+            metrics: vec!["named_metrics.queue".into()],
+        }),
+        agent_check: Some(AgentCheck {
+            port: 1,
+            interval: duration,
+            send: Some("hello".into()),
+        }),
+        prometheus: Some(Box::new(PrometheusScrape {
+            path: "/metrics".into(),
+            port: Some(1),
+            interval: duration,
+            map: signal_map(),
+        })),
         node,
     });
     config
+}
+
+fn signal_map() -> SignalMap {
+    let mapping = MetricMapping {
+        metric: "x".parse().unwrap(),
+        over: "y".parse().ok(),
+        rate: Some(true),
+        scale: 1.0,
+        invert: false,
+    };
+    SignalMap {
+        cpu: Some(mapping.clone()),
+        memory: Some(mapping.clone()),
+        utilisation: Some(mapping),
+    }
 }
 
 /// All keys that hold a value, without indices: `pool.node.id`.
@@ -175,6 +217,10 @@ fn every_key_is_documented_and_every_documented_key_exists() {
     let keys: BTreeSet<String> = leaves_of(&all_keys()).into_keys().collect();
     let documented = documented();
     for key in &keys {
+        // Described once, for cpu.
+        let key = &key
+            .replace(".map.memory.", ".map.cpu.")
+            .replace(".map.utilisation.", ".map.cpu.");
         assert!(
             documented.contains_key(key),
             "{key} is not in docs/configuration.md"
@@ -196,6 +242,10 @@ fn every_documented_default_is_the_default() {
         "pool.outlier",
         "pool.slow_start",
         "pool.health",
+        "pool.orca",
+        "pool.agent_check",
+        "pool.prometheus",
+        "pool.prometheus.map.cpu",
         "listener.affinity",
         "listener.affinity.cookie",
     ];

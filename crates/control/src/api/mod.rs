@@ -5,6 +5,7 @@
 //! (RFC 9457), those of the router and the extractors included. Only this module knows status codes.
 
 mod affinity;
+mod agents;
 mod connections;
 mod events;
 mod extract;
@@ -35,9 +36,12 @@ use tokio::sync::{mpsc, watch};
 use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use agents::router as agent_router;
 pub(crate) use serve::serve;
 
-use crate::{bus::Bus, data_plane::SharedPlane, pool::PoolHandle, pools::Pools, reload::ReloadRequest};
+use crate::{
+    bus::Bus, data_plane::SharedPlane, pool::PoolHandle, pools::Pools, reload::ReloadRequest, token::Token,
+};
 use problem::ApiError;
 
 /// Longest request body.
@@ -49,6 +53,8 @@ pub(crate) struct App {
     pub(crate) pools: Pools,
     pub(crate) plane: SharedPlane,
     pub(crate) bus: Bus,
+    /// The token of agents, where they are expected.
+    pub(crate) agent_token: Option<Arc<Token>>,
     pub(crate) draining: watch::Receiver<bool>,
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) started_ms: u64,
@@ -115,6 +121,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(runtime::end_sessions))
         .routes(routes!(nodes::set_state))
         .routes(routes!(nodes::report))
+        .routes(routes!(agents::report))
         .routes(routes!(nodes::series))
         .routes(routes!(affinity::get, affinity::pin, affinity::unpin))
         .routes(routes!(connections::list))

@@ -97,6 +97,7 @@ impl Pool {
             || before.send_proxy_protocol != self.settings.send_proxy_protocol
             || before.tls != self.settings.tls;
         let health = checks_differ.then(|| self.check_anew(new.tls));
+        self.ask_anew(&before);
         self.take_nodes(&before).await?;
         Ok(health)
     }

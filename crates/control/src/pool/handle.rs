@@ -1,9 +1,9 @@
 //! How others ask a pool: a message and its answer.
 
 use foreshift_wire::{
-    AffinityView, ConnectionInfo, EntryFilter, IngressEvent, Move, NodeChange, NodeId, NodeSpec, NodeState,
-    NodeView, Override, PinRequest, PlanView, PoolInfo, PoolView, SeriesFilter, SeriesView, SessionId,
-    Signals,
+    AffinityView, AgentReceipt, AgentReport, ConnectionInfo, EntryFilter, IngressEvent, Move, NodeChange,
+    NodeId, NodeSpec, NodeState, NodeView, Override, PinRequest, PlanView, PoolInfo, PoolView, SeriesFilter,
+    SeriesView, SessionId, Signals,
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -52,6 +52,11 @@ pub(super) enum Command {
         id: String,
         signals: Signals,
         reply: oneshot::Sender<Answer<()>>,
+    },
+    AgentReport {
+        id: String,
+        report: AgentReport,
+        reply: oneshot::Sender<Answer<AgentReceipt>>,
     },
     Series {
         id: String,
@@ -133,6 +138,12 @@ impl PoolHandle {
 
     pub(crate) async fn report(&self, id: String, signals: Signals) -> Answer<()> {
         self.ask(|reply| Command::Report { id, signals, reply }).await?
+    }
+
+    /// What a node's agent measured.
+    pub(crate) async fn agent_report(&self, id: String, report: AgentReport) -> Answer<AgentReceipt> {
+        self.ask(|reply| Command::AgentReport { id, report, reply })
+            .await?
     }
 
     /// What was measured of a node before.

@@ -6,6 +6,7 @@
 
 mod adopt;
 mod affinity;
+mod agents;
 mod configure;
 mod expire;
 mod handle;
@@ -14,6 +15,7 @@ mod models;
 mod nodes;
 mod observe;
 mod outliers;
+mod own_signals;
 mod plan;
 mod reports;
 mod routes;
@@ -24,6 +26,7 @@ mod state;
 mod sweep;
 mod units;
 mod view;
+mod wishes;
 
 pub(crate) use configure::NewSettings;
 pub(crate) use handle::{PoolHandle, Refusal};

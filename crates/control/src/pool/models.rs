@@ -1,7 +1,8 @@
 //! The models that a pool's nodes are forecast with.
 
-use foreshift_forecast::{Error, Multivariate, Predictor, PredictorOptions};
+use foreshift_forecast::{Error, Predictor, PredictorOptions};
 
+use super::own_signals::OwnSignals;
 use crate::learned::Learned;
 
 /// Makes the predictors of a pool's nodes, all alike.
@@ -27,7 +28,7 @@ impl Models {
             Predictor::new(options).expect("these options were accepted when the pool was opened");
         // Where one model is named, it is meant alone.
         if self.options.model == "auto" {
-            predictor.add_model(Box::new(Multivariate::of_node_signals(self.steps())));
+            predictor.add_model(Box::new(OwnSignals::new(self.steps())));
         }
         if let Some(learned) = &self.learned {
             predictor.add_model(learned.forecaster());

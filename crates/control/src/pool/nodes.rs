@@ -2,7 +2,10 @@
 
 use std::net::SocketAddr;
 
-use foreshift_wire::{Event, MoveFailure, NodeId, NodeSpec, NodeState, NodeView, Override, Signals};
+use foreshift_telemetry::{AMOUNT_MAX, NodeLoad, SHARE_MAX, Said, figure};
+use foreshift_wire::{
+    Event, MoveFailure, NodeId, NodeSpec, NodeState, NodeView, Override, OwnLoad, Signals, SourceKind,
+};
 
 use super::{
     handle::{Answer, Refusal},
@@ -141,15 +144,19 @@ impl Pool {
     /// Takes what a node says of itself.
     pub(super) fn report(&mut self, id: &str, signals: Signals) -> Answer<()> {
         let id = self.known(id)?;
-        for (name, value) in shares(&signals) {
-            if value.is_some_and(|value| !value.is_finite() || value < 0.0) {
-                return Err(Refusal::Invalid(format!(
-                    "{name}: must be a number of 0 or above"
-                )));
+        for (name, value, max) in figures(&signals) {
+            if let Some(value) = value {
+                figure(name, value, max).map_err(|error| Refusal::Invalid(error.to_string()))?;
             }
         }
         if let Some(node) = self.nodes.get_mut(&id) {
-            node.load.reported(now_ms(), &signals);
+            let load = OwnLoad {
+                cpu: signals.cpu,
+                memory: signals.memory,
+                utilisation: signals.utilisation,
+            };
+            let said = Said::now(SourceKind::Api, NodeLoad::TOLD_COUNTS_FOR, load);
+            node.load.sources_mut().heard(now_ms(), &said);
         }
         Ok(())
     }
@@ -168,24 +175,7 @@ impl Pool {
         };
         node.verdict = change.verdict;
         node.reason = change.reason;
-        let Some(before) = self.routes.node(&change.node) else {
-            return Ok(());
-        };
-        let record = self.record(before.spec.clone());
-        if *before == record {
-            return Ok(());
-        }
-        let down = record.observed == NodeState::Down;
-        self.commit(Edit {
-            set_nodes: vec![record],
-            ..Default::default()
-        })
-        .await?;
-        if down {
-            self.cancel_moves(|made| made.to == change.node, "the target went down")
-                .await;
-        }
-        Ok(())
+        self.restate(&change.node, "the target went down").await
     }
 
     /// The id where the pool has such a node. Found by text, so that a request may name anything.
@@ -207,7 +197,7 @@ impl Pool {
         })
     }
 
-    async fn cancel_moves(&mut self, which: impl Fn(&foreshift_wire::Move) -> bool, why: &str) {
+    pub(super) async fn cancel_moves(&mut self, which: impl Fn(&foreshift_wire::Move) -> bool, why: &str) {
         let ids: Vec<_> = self
             .log
             .all_active()
@@ -263,18 +253,18 @@ fn check(spec: &NodeSpec) -> Answer<()> {
     Ok(())
 }
 
-fn shares(signals: &Signals) -> [(&'static str, Option<f64>); 11] {
+fn figures(signals: &Signals) -> [(&'static str, Option<f64>, f64); 11] {
     [
-        ("cpu", signals.cpu),
-        ("memory", signals.memory),
-        ("utilisation", signals.utilisation),
-        ("requests_per_s", signals.requests_per_s),
-        ("response_ms_mean", signals.response_ms_mean),
-        ("response_ms_p50", signals.response_ms_p50),
-        ("response_ms_p99", signals.response_ms_p99),
-        ("connections", signals.connections),
-        ("in_flight", signals.in_flight),
-        ("errors_per_s", signals.errors_per_s),
-        ("bytes_per_s", signals.bytes_per_s),
+        ("cpu", signals.cpu, SHARE_MAX),
+        ("memory", signals.memory, SHARE_MAX),
+        ("utilisation", signals.utilisation, SHARE_MAX),
+        ("requests_per_s", signals.requests_per_s, AMOUNT_MAX),
+        ("response_ms_mean", signals.response_ms_mean, AMOUNT_MAX),
+        ("response_ms_p50", signals.response_ms_p50, AMOUNT_MAX),
+        ("response_ms_p99", signals.response_ms_p99, AMOUNT_MAX),
+        ("connections", signals.connections, AMOUNT_MAX),
+        ("in_flight", signals.in_flight, AMOUNT_MAX),
+        ("errors_per_s", signals.errors_per_s, AMOUNT_MAX),
+        ("bytes_per_s", signals.bytes_per_s, AMOUNT_MAX),
     ]
 }

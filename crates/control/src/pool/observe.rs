@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use foreshift_forecast::{CapacityValues, LoadScore, SignalValues, load_score};
+use foreshift_forecast::{CapacityValues, LoadScore, Signal, SignalValues, load_score};
 use foreshift_wire::{Capacity, Event, KeyReport, NodeReport, NodeState, PoolReport, Signals};
 
 use super::{
@@ -11,9 +11,6 @@ use super::{
     state::{Node, Pool},
 };
 use crate::clock::now_ms;
-
-/// How long a node's report about itself counts.
-pub(super) const REPORT_COUNTS_FOR: Duration = Duration::from_secs(10);
 
 impl Pool {
     /// Takes in what the ingress saw; `None` where it did not report.
@@ -106,6 +103,9 @@ impl Node {
     fn forecast(&mut self, now: u64, capacity: &Capacity, pool: &foreshift_wire::Pool) {
         let signals = signal_values(&self.signals);
         self.score = load_score(&signals, &capacity_values(capacity));
+        if capacity.response_time_ms.is_none() {
+            self.believe_latency();
+        }
         let score = self.score.map(|LoadScore { score, .. }| score);
         self.predictor.observe_with(now, score, &signals);
         self.forecast = self.predictor.forecast();
@@ -113,6 +113,27 @@ impl Node {
             .forecast
             .as_ref()
             .and_then(|forecast| predicted(forecast, pool));
+    }
+}
+
+impl Node {
+    /// A node that says of itself that it is idle while it answers more slowly than it used to is not idle.
+    fn believe_latency(&mut self) {
+        let Signals {
+            cpu,
+            memory,
+            utilisation,
+            ..
+        } = self.signals;
+        let speaks = cpu.or(memory).or(utilisation).is_some();
+        if let Some(score) = self.load.latency_score().filter(|_| speaks)
+            && self.score.is_none_or(|known| known.score < score)
+        {
+            self.score = Some(LoadScore {
+                score,
+                signal: Signal::ResponseMsP99,
+            });
+        }
     }
 }
 

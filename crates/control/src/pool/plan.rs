@@ -193,7 +193,7 @@ impl Pool {
                     known.state
                 },
                 zone: record.spec.zone.clone(),
-                weight: record.spec.effective_weight(),
+                weight: record.weight(),
                 capacity: record.spec.capacity.clone(),
                 bottleneck: bottleneck(node),
                 open_streams: node.signals.connections.map(|connections| connections as u64),

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     Error,
+    collect::{Collector, Heard},
     health::{Checker, HealthChange, open_tls},
     metrics::count,
     stop::stopped,
@@ -52,7 +53,8 @@ pub(crate) async fn start(
     let (ticks, ticks_in) = mpsc::channel(1);
     let name = settings.name.clone();
     let (interval, interval_in) = watch::channel(settings.check_interval.get());
-    let pool = Pool::open(settings, parts, checker).await?;
+    let (collector, heard) = Collector::new(&settings);
+    let pool = Box::pin(Pool::open(settings, parts, checker, collector)).await?;
     let clock = tick(name, interval_in, reports, ticks);
     let inbox = Inbox {
         interval,
@@ -60,6 +62,7 @@ pub(crate) async fn start(
         events: events_in,
         ticks: ticks_in,
         health,
+        heard,
         stop,
     };
     let task = tokio::spawn(async move {
@@ -82,6 +85,7 @@ struct Inbox {
     health: HealthIn,
     /// For the clock.
     interval: watch::Sender<Duration>,
+    heard: mpsc::Receiver<Heard>,
     stop: watch::Receiver<bool>,
 }
 
@@ -169,11 +173,14 @@ async fn run(mut pool: Pool, mut inbox: Inbox) {
             Some(change) = next_health(&mut inbox.health) => {
                 guarded("health", &mut pool, async |pool| pool.on_health(change).await).await;
             }
+            Some(heard) = inbox.heard.recv() => {
+                guarded("report", &mut pool, async |pool| pool.on_heard(heard).await).await;
+            }
             Some(command) = inbox.commands.recv() => {
                 let command = match command {
                     Command::End => return,
                     Command::Configure(new, reply) => {
-                        configure(&mut pool, &mut inbox, *new, reply).await;
+                        Box::pin(configure(&mut pool, &mut inbox, *new, reply)).await;
                         continue;
                     }
                     other => other,
@@ -246,6 +253,7 @@ impl Pool {
             Command::RemoveNode { id, force, reply } => drop(reply.send(self.remove_node(&id, force).await)),
             Command::SetState { id, state, reply } => drop(reply.send(self.set_state(&id, state).await)),
             Command::Report { id, signals, reply } => drop(reply.send(self.report(&id, signals))),
+            Command::AgentReport { id, report, reply } => drop(reply.send(self.agent_report(&id, report))),
             Command::Series { id, filter, reply } => drop(reply.send(self.series(&id, filter))),
             Command::Affinity(key, reply) => drop(reply.send(self.affinity(key))),
             Command::Pin { key, pin, reply } => drop(reply.send(self.pin(key, pin).await)),

@@ -10,22 +10,24 @@ use foreshift_meta::{Meta, routes};
 use foreshift_placement::{Keyed, Predicted, Secret};
 use foreshift_telemetry::{KeyLoadOptions, KeyLoads, NodeLoad, NodeSeries};
 use foreshift_wire::{
-    Event, ForecastConfig, HealthOrder, MoveId, NodeId, NodeRecord, NodeSpec, NodeState, Override, SessionId,
-    Signals,
+    AgentWish, Event, ForecastConfig, HealthOrder, MoveId, NodeId, NodeRecord, NodeSpec, NodeState, Override,
+    SessionId, Signals,
 };
 use rand_pcg::Pcg64Mcg;
 
 use super::{
+    agents::Runs,
     log::MoveLog,
     models::Models,
-    observe::REPORT_COUNTS_FOR,
     plan::Planner,
     routes::{Edit, Routes},
+    wishes::joined,
 };
 use crate::{
     Error,
     bus::Bus,
     clock::now_ms,
+    collect::Collector,
     data_plane::SharedPlane,
     health::{Checker, Verdict, observed},
     metrics::{Counters, NodeTotals},
@@ -44,6 +46,7 @@ pub(super) struct Pool {
     pub(super) planner: Planner,
     pub(super) outliers: Option<Judge>,
     pub(super) checker: Option<Checker>,
+    pub(super) collector: Collector,
     pub(super) plane: SharedPlane,
     pub(super) bus: Bus,
     pub(super) counters: Counters,
@@ -73,6 +76,10 @@ pub(super) struct Node {
     pub(super) totals: NodeTotals,
     /// It was told that a draining node has nothing left.
     pub(super) told_empty: bool,
+    /// What its agent wishes.
+    pub(super) agent: AgentWish,
+    /// Which samples of `foreshift agent` came.
+    pub(super) agent_runs: Runs,
 }
 
 /// What a pool is made from, apart from its configuration.
@@ -90,6 +97,7 @@ impl Pool {
         settings: foreshift_wire::Pool,
         parts: Parts,
         checker: Option<Checker>,
+        collector: Collector,
     ) -> Result<Self, Error> {
         let name = settings.name.clone();
         let mut pool = Self {
@@ -103,6 +111,7 @@ impl Pool {
             models: parts.models,
             nodes: HashMap::new(),
             checker,
+            collector,
             plane: parts.plane,
             bus: parts.bus,
             counters: Counters::default(),
@@ -121,6 +130,8 @@ impl Pool {
     /// Begins to observe a node, or goes on with what has changed about it.
     pub(super) fn track(&mut self, spec: &NodeSpec, verdict: Verdict) {
         let stagger = self.nodes.len() as u64;
+        // What its agent wished of a former run, until it is asked again.
+        let agent = self.routes.node(&spec.id).map(|record| record.agent.clone());
         let node = self.nodes.entry(spec.id.clone()).or_insert_with(|| Node {
             verdict,
             reason: None,
@@ -129,23 +140,36 @@ impl Pool {
             predicted: None,
             signals: Signals::default(),
             score: None,
-            load: NodeLoad::new(REPORT_COUNTS_FOR),
+            load: NodeLoad::new(),
+            agent: agent.unwrap_or_default(),
+            agent_runs: Runs::default(),
             series: NodeSeries::default(),
             totals: NodeTotals::default(),
             told_empty: false,
         });
+        let address = spec.address.parse::<SocketAddr>().ok();
+        // A node that is meant to be down is not asked how it is.
+        let Some(address) = address.filter(|_| spec.state != NodeState::Down) else {
+            self.ask_no_more(&spec.id);
+            return;
+        };
+        self.collector.watch(&spec.id, address);
         let Some(checker) = &mut self.checker else { return };
-        match (spec.state, spec.address.parse::<SocketAddr>()) {
-            // A node that is meant to be down, or of which the operator says how it is, is not asked.
-            (NodeState::Down, _) | (_, Err(_)) => checker.forget(&spec.id),
-            _ if spec.runtime.health.is_some() => checker.forget(&spec.id),
-            (_, Ok(address)) => checker.watch(&spec.id, address, node.verdict),
+        match spec.runtime.health {
+            // The operator says how it is.
+            Some(_) => checker.forget(&spec.id),
+            None => checker.watch(&spec.id, address, node.verdict),
         }
     }
 
     /// No longer observes a node.
     pub(super) fn untrack(&mut self, id: &NodeId) {
         self.nodes.remove(id);
+        self.ask_no_more(id);
+    }
+
+    fn ask_no_more(&mut self, id: &NodeId) {
+        self.collector.forget(id);
         if let Some(checker) = &mut self.checker {
             checker.forget(id);
         }
@@ -159,12 +183,16 @@ impl Pool {
             Some(HealthOrder::Down) => Some(Verdict::Unhealthy),
             Some(HealthOrder::Frozen) | None => self.checker.as_ref().and(node).map(|node| node.verdict),
         };
-        let state = observed(spec.state, verdict);
+        let asked = self.settings.agent_check.as_ref().and(node);
+        let agent = asked.map(|node| node.agent.clone()).unwrap_or_default();
+        let (wish, agents) = joined(spec.state, &agent);
+        let state = observed(wish, verdict);
         let reason = match (state, spec.state) {
             (NodeState::Ready, _) => None,
             (NodeState::Draining, _) if self.leaving.contains(&spec.id) => {
                 Some("it left the configuration".into())
             }
+            _ if agents.is_some() => agents,
             (NodeState::Joining, _) => Some("waiting for its health checks".into()),
             (NodeState::Draining, _) | (NodeState::Down, NodeState::Down) => {
                 Some("as the operator asked".into())
@@ -187,6 +215,7 @@ impl Pool {
             spec,
             observed: state,
             reason,
+            agent,
         }
     }
 

@@ -73,6 +73,8 @@ impl Pool {
             buckets,
             overrides: self.routes.overrides_on(&record.spec.id),
             differs: self.differs(record),
+            agent: record.agent.clone(),
+            sources: node.load.sources().views(now_ms()),
         }
     }
 

@@ -27,6 +27,10 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
     let out = Output::new();
     match command {
         Command::Run(args) => run::run(&args),
+        Command::Agent(args) => {
+            run::log(args.log);
+            crate::agent::run(&args)
+        }
         Command::Demo(args) => demo::run(&args),
         Command::LabBackend(args) => demo::backend(&args),
         Command::LabIngress(args) => demo::ingress(&args),

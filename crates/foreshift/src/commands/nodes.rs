@@ -12,6 +12,7 @@ use super::{runtime, status};
 use crate::{
     args::{InPool, NodeAdd, Nodes, NodesCommand, Remote},
     client::{Client, query},
+    describe,
     output::{Output, Rows, name, number, time_of_day},
 };
 
@@ -84,8 +85,49 @@ fn list(out: &Output, args: &Nodes) -> Result<()> {
             out.line(status::headline(pool))?;
         }
         out.line(status::table(out, pool))?;
+        if pool.nodes.iter().any(|node| !node.sources.is_empty()) {
+            out.line("")?;
+            out.line(sources(pool))?;
+        }
     }
     Ok(())
+}
+
+/// What the nodes say of themselves, by source.
+fn sources(pool: &PoolView) -> String {
+    let mut rows = Rows::new(&[
+        "node",
+        "source",
+        ">cpu",
+        ">memory",
+        ">utilisation",
+        ">age",
+        "state",
+        "error",
+    ]);
+    for node in &pool.nodes {
+        for source in &node.sources {
+            let age = source
+                .age_ms
+                .map_or_else(|| "-".into(), |ms| format!("{:.1} s", ms as f64 / 1e3));
+            let state = if source.stale { "stale" } else { "fresh" };
+            rows.add([
+                node.spec.id.to_string(),
+                source.kind.name().into(),
+                percent(source.load.cpu),
+                percent(source.load.memory),
+                percent(source.load.utilisation),
+                age,
+                state.into(),
+                describe::printable(source.error.as_deref().unwrap_or_default()),
+            ]);
+        }
+    }
+    rows.text()
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(|| "-".into(), |share| format!("{:.0} %", share * 100.0))
 }
 
 fn add(out: &Output, args: NodeAdd) -> Result<()> {

@@ -17,7 +17,7 @@ use super::{
     head::{Framing, Method, RequestHead, line},
     reject::Reject,
     relay::{Body, BodyEnd, BodyError, RelayError, relay_response, send_body},
-    response::{ResponseHead, translate},
+    response::{ResponseHead, translate_with},
 };
 use crate::{
     access::Entry,
@@ -27,6 +27,7 @@ use crate::{
     marking::{Mark, Marking},
     message::Offer,
     node::Node,
+    orca::{Carried, Sieve},
     sse,
     stream::Stream,
     upstream::{Asked, Cause, Tries},
@@ -465,10 +466,11 @@ impl Answer<'_, '_> {
         reply: &mut Vec<u8>,
     ) -> Result<ResponseHead, Forwarded> {
         let mut nothing_yet = true;
+        let reports = self.pool.config().orca.is_some();
         loop {
             if !input.is_empty() {
                 reply.clear();
-                match translate(input.filled(), self.head.method, reply) {
+                match translate_with(input.filled(), self.head.method, reports, reply) {
                     Ok(Some(response)) => {
                         input.consume(response.len);
                         if !response.is_interim() {
@@ -511,6 +513,7 @@ impl Answer<'_, '_> {
         if let Some(mark) = &self.head.mark {
             self.marking.answer(mark, &mut reply);
         }
+        self.heard(response.load.as_ref());
         if response.status == 101 {
             return self.upgrade(response, input, reply).await;
         }
@@ -534,12 +537,17 @@ impl Answer<'_, '_> {
         if framing == Framing::Length(0) {
             framing = Framing::Empty;
         }
+        let sifted = framing == Framing::Chunked && self.pool.config().orca.is_some();
+        let mut sieve = sifted.then(Sieve::default);
         let mut body = Body::new(framing, true);
         let Ok(part) = body.take(input.filled()) else {
             return Forwarded::Failed(Failure::Reject(Reject::BAD_NODE));
         };
         let excess = part.used < input.filled().len();
-        reply.extend_from_slice(&input.filled()[..part.used]);
+        reply.extend_from_slice(part.pass(&mut sieve, input.filled()));
+        if part.done {
+            self.sifted(sieve.take(), &mut reply);
+        }
         input.consume(part.used);
         self.begun.set(true);
         if write_all(self.client, &reply, self.deadline).await.is_err() {
@@ -548,7 +556,7 @@ impl Answer<'_, '_> {
         let mut bytes = part.used as u64;
         let done = part.done || framing == Framing::Empty;
         if !done {
-            match self.rest_of_body(stream, &mut body).await {
+            match self.rest_of_body(stream, &mut body, sieve).await {
                 Ok(more) => bytes += more,
                 Err(by) => {
                     return Forwarded::Broken {
@@ -566,18 +574,47 @@ impl Answer<'_, '_> {
         }
     }
 
-    async fn rest_of_body(&mut self, stream: &Stream, body: &mut Body) -> Result<u64, RelayError> {
+    /// Takes in what the node says of its load.
+    fn heard(&self, load: Option<&Carried>) {
+        let Some(load) = load else { return };
+        if let (Some(node), Some(orca)) = (&*self.connection.node.borrow(), &self.pool.config().orca) {
+            node.heard.take_in(load, orca, Instant::now());
+        }
+    }
+
+    /// Writes the trailers that were held back to `out`, without the node's report.
+    fn sifted(&self, sieve: Option<Sieve>, out: &mut Vec<u8>) {
+        if let Some(sieve) = sieve {
+            let (trailers, load) = sieve.end();
+            out.extend_from_slice(&trailers);
+            self.heard(load.as_ref());
+        }
+    }
+
+    async fn rest_of_body(
+        &mut self,
+        stream: &Stream,
+        body: &mut Body,
+        mut sieve: Option<Sieve>,
+    ) -> Result<u64, RelayError> {
         let mut buffer = self.worker.large_buffers.take();
         let relayed = relay_response(
             self.client,
             stream,
             body,
+            &mut sieve,
             &mut buffer,
             self.timeout,
             self.deadline,
         )
         .await;
         self.worker.large_buffers.put(buffer);
+        if relayed.is_ok() && sieve.is_some() {
+            let mut trailers = Vec::new();
+            self.sifted(sieve, &mut trailers);
+            let written = write_all(self.client, &trailers, self.deadline).await;
+            written.map_err(|_| RelayError::Client)?;
+        }
         relayed
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use super::{Chunked, head::Framing, reject::Reject};
 use crate::{
     io::{Deadline, Input, read, write_all},
+    orca::Sieve,
     stream::Stream,
 };
 
@@ -83,11 +84,12 @@ pub(crate) enum RelayError {
 }
 
 /// Passes the rest of a response's body on, after `body` has seen its start. Returns the bytes passed and whether
-/// the node's connection is at a message's end.
+/// the node's connection is at a message's end. With a sieve, trailers are held in it.
 pub(crate) async fn relay_response(
     client: &Stream,
     node: &Stream,
     body: &mut Body,
+    sieve: &mut Option<Sieve>,
     buffer: &mut [u8],
     idle: std::time::Duration,
     deadline: &mut Deadline,
@@ -104,7 +106,7 @@ pub(crate) async fn relay_response(
             };
         }
         let part = body.take(&buffer[..n]).map_err(|_| RelayError::Node)?;
-        write_all(client, &buffer[..part.used], deadline)
+        write_all(client, part.pass(sieve, buffer), deadline)
             .await
             .map_err(|_| RelayError::Client)?;
         passed += part.used as u64;
@@ -130,6 +132,20 @@ pub(crate) struct Part {
     pub(crate) used: usize,
     pub(crate) without_trailers: usize,
     pub(crate) done: bool,
+}
+
+impl Part {
+    /// What of the bytes that were taken is passed on now: all of it, but trailers only where no sieve holds them.
+    #[inline]
+    pub(crate) fn pass<'b>(&self, sieve: &mut Option<Sieve>, bytes: &'b [u8]) -> &'b [u8] {
+        match sieve {
+            None => &bytes[..self.used],
+            Some(sieve) => {
+                sieve.hold(&bytes[self.without_trailers..self.used]);
+                &bytes[..self.without_trailers]
+            }
+        }
+    }
 }
 
 impl Body {

@@ -1,6 +1,7 @@
 //! Response heads: read from the node, rewritten for the client in one pass.
 
 use super::head::{Framing, Method, content_length, line, tokens};
+use crate::orca::{Carried, is_report};
 
 /// The node's answer is not HTTP that could be passed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,8 @@ pub(crate) struct ResponseHead {
     pub(crate) retry_after: Option<u32>,
     /// `Sec-WebSocket-Protocol`
     pub(crate) protocol: Option<Vec<u8>>,
+    /// The node's load report, taken out of the head.
+    pub(crate) load: Option<Carried>,
 }
 
 impl ResponseHead {
@@ -40,17 +43,29 @@ pub(crate) fn translate(
     method: Method,
     out: &mut Vec<u8>,
 ) -> Result<Option<ResponseHead>, BadResponse> {
+    translate_with(input, method, false, out)
+}
+
+/// As [`translate`]; with `reports` a load report is taken out of the head.
+pub(crate) fn translate_with(
+    input: &[u8],
+    method: Method,
+    reports: bool,
+    out: &mut Vec<u8>,
+) -> Result<Option<ResponseHead>, BadResponse> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
     match response.parse(input) {
         Ok(httparse::Status::Partial) => Ok(None),
-        Ok(httparse::Status::Complete(len)) => rewrite(len, &response, method, out).map(Some),
+        Ok(httparse::Status::Complete(len)) => rewrite(len, &response, method, reports, out).map(Some),
         Err(httparse::Error::TooManyHeaders) => {
             let mut headers = vec![httparse::EMPTY_HEADER; super::head::HEADERS_MAX];
             let mut response = httparse::Response::new(&mut headers);
             match response.parse(input) {
                 Ok(httparse::Status::Partial) => Ok(None),
-                Ok(httparse::Status::Complete(len)) => rewrite(len, &response, method, out).map(Some),
+                Ok(httparse::Status::Complete(len)) => {
+                    rewrite(len, &response, method, reports, out).map(Some)
+                }
                 Err(_) => Err(BadResponse),
             }
         }
@@ -70,12 +85,14 @@ struct Findings {
     accept: Option<Vec<u8>>,
     retry_after: Option<u32>,
     protocol: Option<Vec<u8>>,
+    load: Option<Carried>,
 }
 
 fn rewrite(
     len: usize,
     response: &httparse::Response<'_, '_>,
     method: Method,
+    reports: bool,
     out: &mut Vec<u8>,
 ) -> Result<ResponseHead, BadResponse> {
     let (Some(status), Some(minor)) = (response.code, response.version) else {
@@ -85,7 +102,7 @@ fn rewrite(
         return Err(BadResponse);
     }
     write_status(out, status, response.reason.unwrap_or_default());
-    let found = copy_fields(response.headers, status, out)?;
+    let found = copy_fields(response.headers, status, reports, out)?;
     let framing = match () {
         () if method == Method::Head || status < 200 || status == 204 || status == 304 => Framing::Empty,
         () if found.chunked => Framing::Chunked,
@@ -105,6 +122,7 @@ fn rewrite(
         accept: found.accept,
         retry_after: found.retry_after,
         protocol: found.protocol,
+        load: found.load,
     })
 }
 
@@ -133,6 +151,7 @@ fn write_status(out: &mut Vec<u8>, status: u16, reason: &str) {
 fn copy_fields(
     headers: &[httparse::Header<'_>],
     status: u16,
+    reports: bool,
     out: &mut Vec<u8>,
 ) -> Result<Findings, BadResponse> {
     let mut found = Findings::default();
@@ -174,6 +193,10 @@ fn copy_fields(
             }
             20 if is("sec-websocket-accept") => found.accept = Some(header.value.to_vec()),
             22 if is("sec-websocket-protocol") => found.protocol = Some(header.value.to_vec()),
+            21 | 25 if reports && is_report(header.name.as_bytes()) => {
+                Carried::keep(&mut found.load, header.name.as_bytes(), header.value);
+                continue;
+            }
             24 if is("sec-websocket-extensions") => {
                 found.extensions = Some(header.value.to_vec());
                 if status == 101 {

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use foreshift_wire::{ConnectionKind, Cookie, SameSite};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::LengthLimitError;
 use hyper::body::{Body as _, Incoming};
 
@@ -25,6 +25,7 @@ use crate::{
     key::{Key, Source, select},
     marking::Mark,
     node::Node,
+    orca,
     upstream::{Asked, Cause, Place, Tries},
     worker::Pool,
 };
@@ -220,6 +221,7 @@ impl Answering {
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Reject::BAD_NODE);
         }
+        guard.heard(&mut parts.headers);
         let status = parts.status.as_u16();
         if status >= 429 {
             let after = parts.headers.get(header::RETRY_AFTER);
@@ -328,6 +330,16 @@ impl Guard {
 
     pub(super) fn passed(&mut self, bytes: u64) {
         self.bytes += bytes;
+    }
+
+    /// Takes the node's report of its load out of a head or trailers.
+    pub(super) fn heard(&self, fields: &mut HeaderMap) {
+        let pool = self.client.worker.pools[self.client.listener.pool].config();
+        if let (Some(node), Some(orca)) = (&self.node, &pool.orca)
+            && let Some(load) = orca::take(fields)
+        {
+            node.heard.take_in(&load, orca, Instant::now());
+        }
     }
 
     pub(super) fn failed(&mut self) {

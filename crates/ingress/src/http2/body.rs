@@ -87,7 +87,12 @@ impl Body for AnswerBody {
         match &mut *self {
             Self::Own(bytes) => Poll::Ready(bytes.take().map(|b| Ok(Frame::data(b)))),
             Self::Node { incoming, guard } => {
-                let frame = Pin::new(incoming).poll_frame(cx);
+                let mut frame = Pin::new(incoming).poll_frame(cx);
+                if let Poll::Ready(Some(Ok(frame))) = &mut frame
+                    && let Some(trailers) = frame.trailers_mut()
+                {
+                    guard.heard(trailers);
+                }
                 match &frame {
                     Poll::Ready(Some(Ok(frame))) => {
                         guard.passed(frame.data_ref().map_or(0, |d| d.len() as u64));

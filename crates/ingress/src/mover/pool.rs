@@ -276,7 +276,7 @@ impl PoolState {
         let (nodes, circuit) = (&self.nodes, self.config.circuit.as_ref());
         self.limits.retain(|id, _| nodes.contains_key(id));
         for (id, record) in nodes {
-            match (Bounds::of(circuit, &record.spec), self.limits.get(id)) {
+            match (Bounds::of(circuit, record.maxconn()), self.limits.get(id)) {
                 (Some(bounds), Some(limits)) => limits.set(bounds),
                 (Some(bounds), None) => {
                     self.limits.insert(id.clone(), Arc::new(Limits::new(bounds)));

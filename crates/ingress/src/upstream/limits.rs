@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use foreshift_wire::{Circuit, NodeSpec};
+use foreshift_wire::Circuit;
 
 use super::slots::Slots;
 
@@ -29,11 +29,11 @@ pub(crate) struct Bounds {
 
 impl Bounds {
     /// The pool's limits with the node's own; `None` where there are none.
-    pub(crate) fn of(circuit: Option<&Circuit>, node: &NodeSpec) -> Option<Self> {
+    pub(crate) fn of(circuit: Option<&Circuit>, maxconn: Option<u32>) -> Option<Self> {
         let defaults = Circuit::default();
         let circuit = circuit.unwrap_or(&defaults);
         let bounds = Self {
-            connections: node.effective_maxconn().or(circuit.connections),
+            connections: maxconn.or(circuit.connections),
             requests: circuit.requests,
             retries: circuit.retries,
             pending: circuit.pending,
@@ -143,13 +143,6 @@ impl Drop for Counted<'_> {
 mod tests {
     use super::*;
 
-    fn spec(maxconn: Option<u32>) -> NodeSpec {
-        let mut spec: NodeSpec =
-            serde_json::from_str(r#"{ "id": "a", "address": "127.0.0.1:1" }"#).expect("a node");
-        spec.maxconn = maxconn;
-        spec
-    }
-
     #[test]
     fn the_nodes_own_limit_goes_before_the_pools() {
         let circuit = Circuit {
@@ -164,7 +157,7 @@ mod tests {
             (Some(&circuit), Some(3), Some(3)),
             (None, Some(3), Some(3)),
         ] {
-            let bounds = Bounds::of(circuit, &spec(node));
+            let bounds = Bounds::of(circuit, node);
             assert_eq!(
                 bounds.and_then(|b| b.connections),
                 connections,
@@ -180,7 +173,7 @@ mod tests {
             requests: Some(1),
             ..Circuit::default()
         };
-        let limits = Limits::new(Bounds::of(Some(&circuit), &spec(None)).unwrap());
+        let limits = Limits::new(Bounds::of(Some(&circuit), None).unwrap());
         assert!(limits.try_take());
         assert!(!limits.try_take());
         limits.requests.give_back();
@@ -197,7 +190,7 @@ mod tests {
             retries: Some(1),
             ..Circuit::default()
         };
-        let limits = Limits::new(Bounds::of(Some(&circuit), &spec(None)).unwrap());
+        let limits = Limits::new(Bounds::of(Some(&circuit), None).unwrap());
         let first = limits.queue();
         assert!(first.is_some() && limits.queue().is_none());
         drop(first);

@@ -267,5 +267,6 @@ pub fn record(index: usize, address: SocketAddr, observed: NodeState) -> NodeRec
         reason: None,
         ejected: None,
         warming: None,
+        agent: Default::default(),
     }
 }

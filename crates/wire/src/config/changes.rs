@@ -8,7 +8,8 @@ use super::Config;
 use crate::{ChangeKind, KeyChange};
 
 /// Keys that are read once, at the start; what is below them too.
-const NEED_RESTART: [&str; 5] = [
+const NEED_RESTART: [&str; 6] = [
+    "agent",
     "api",
     "meta",
     "ingress.workers",
@@ -41,6 +42,7 @@ impl Config {
     #[must_use]
     pub fn applicable_to(&self, running: &Self) -> Self {
         let mut config = self.clone();
+        config.agent = running.agent.clone();
         config.api = running.api.clone();
         config.meta = running.meta.clone();
         config.ingress.workers = running.ingress.workers;

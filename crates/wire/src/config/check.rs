@@ -7,6 +7,7 @@ mod place;
 mod pool;
 mod resilience;
 mod server;
+mod signals;
 mod warning;
 
 use super::{Config, ConfigError, ConfigWarning};
@@ -52,6 +53,9 @@ fn read(text: &str) -> Result<Config, Vec<ConfigError>> {
     server::check(&config, &mut findings);
     listener::check(&config, &mut findings);
     pool::check(&config, &mut findings);
+    if let Some(agent) = &config.agent {
+        signals::agent(agent, &mut findings);
+    }
     let mut found = findings.0;
     // What is missing altogether has no line of its own, and may only be the consequence of something else.
     found.sort_by_key(|f| (!places.has(&f.key), places.line_of(&f.key)));

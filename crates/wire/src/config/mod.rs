@@ -15,6 +15,7 @@ mod outlier;
 mod pool;
 mod proxy;
 mod retry;
+mod signals;
 mod tls;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -34,6 +35,7 @@ pub use pool::{
 };
 pub use proxy::ProxyVersion;
 pub use retry::{Retry, RetryOn};
+pub use signals::{AgentCheck, AgentReports, Orca, PrometheusScrape, SignalMap};
 pub use tls::{ClientAuth, ListenerCertificate, PoolTls};
 
 /// Everything that `foreshift run` needs to know.
@@ -52,6 +54,9 @@ pub struct Config {
     /// The data plane.
     #[serde(default)]
     pub ingress: IngressConfig,
+    /// Takes the reports of `foreshift agent`; not at all where absent.
+    #[serde(default)]
+    pub agent: Option<AgentReports>,
     /// Where clients connect; at least one.
     #[serde(default)]
     pub listener: Vec<Listener>,

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::{AgentCheck, Orca, PrometheusScrape};
 use super::{Circuit, Duration, Outlier, PoolTls, ProxyVersion, Retry, SlowStart};
 use crate::{Capacity, NodeId, PoolName};
 
@@ -93,6 +94,15 @@ pub struct Pool {
     /// How a node that became ready gets its share of the keys; all at once where absent.
     #[serde(default)]
     pub slow_start: Option<SlowStart>,
+    /// Reads the load reports that nodes put in their answers or give over gRPC.
+    #[serde(default, deserialize_with = "super::signals::orca")]
+    pub orca: Option<Orca>,
+    /// Asks each node's agent for its weight and state.
+    #[serde(default)]
+    pub agent_check: Option<AgentCheck>,
+    /// Makes signals of each node's page of metrics.
+    #[serde(default)]
+    pub prometheus: Option<Box<PrometheusScrape>>,
     /// The nodes.
     #[serde(default)]
     pub node: Vec<NodeConfig>,

@@ -35,6 +35,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         if let Some(health) = &pool.health {
             self::health(health, &mut table.of("health"));
         }
+        super::signals::pool(pool, &mut table);
         for (m, node) in pool.node.iter().enumerate() {
             self::node(
                 config,
