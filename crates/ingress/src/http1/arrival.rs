@@ -1,10 +1,17 @@
 //! Handshakes of clients that were told to move, and what tells that a client can be.
 
+use std::time::Duration;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
 
 use super::head::{line, tokens};
-use crate::{instruct::control::PROTOCOL, message::Offer};
+use crate::{
+    instruct::{control::PROTOCOL, token::Refusal},
+    io::{Deadline, write_all},
+    message::Offer,
+    stream::Stream,
+};
 
 /// RFC 6455, section 1.3.
 const ACCEPT_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -69,6 +76,13 @@ pub(crate) fn handed_over(offer: &Offer, protocol: Option<&str>) -> Option<Vec<u
     }
     answer.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
     Some(answer)
+}
+
+/// Answers a request whose token is not taken.
+pub(super) async fn refuse(client: &Stream, refusal: Refusal, deadline: &mut Deadline) {
+    deadline.after(Duration::from_secs(5));
+    // An error is the client's: its connection is gone.
+    let _ = write_all(client, &refused(&refusal.to_string()), deadline).await;
 }
 
 /// The answer to a token that is not taken.

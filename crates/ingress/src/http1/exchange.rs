@@ -22,7 +22,7 @@ use super::{
 use crate::{
     access::Entry,
     connections::{Connection, Delta, micros_since},
-    instruct::{control::PROTOCOL, token::Refusal},
+    instruct::control::PROTOCOL,
     io::{Deadline, Input, write_all},
     marking::{Mark, Marking},
     message::Offer,
@@ -122,7 +122,10 @@ impl Exchange<'_> {
                         };
                     }
                 }
-                Err(refusal) => return self.refuse_token(refusal).await,
+                Err(refusal) => {
+                    super::arrival::refuse(self.client, refusal, self.deadline).await;
+                    return Outcome::Close;
+                }
             }
         }
         self.finish_head(session);
@@ -133,13 +136,6 @@ impl Exchange<'_> {
         };
         self.worker.request_done(self.pool, self.connection, session);
         outcome
-    }
-
-    async fn refuse_token(&mut self, refusal: Refusal) -> Outcome {
-        self.deadline.after(Duration::from_secs(5));
-        let answer = super::refused(&refusal.to_string());
-        let _ = write_all(self.client, &answer, self.deadline).await;
-        Outcome::Close
     }
 
     async fn answer(&mut self, head: &RequestHead, tries: &mut Tries<'_>) -> Outcome {
