@@ -6,6 +6,8 @@
 mod http;
 mod proxy;
 mod reports;
+mod tcp;
+mod token;
 mod websocket;
 
 /// A target: its name, which is that of its binary and of its folder in `corpus/`, and what it does.
@@ -24,6 +26,9 @@ pub const TARGETS: &[Target] = &[
     ("proxy_v2", proxy::v2),
     ("request_head", http::request_head),
     ("response_head", http::response_head),
+    ("tcp_frames", tcp::frames),
+    ("token", token::text),
+    ("token_payload", token::payload),
     ("websocket", websocket::frames),
 ];
 

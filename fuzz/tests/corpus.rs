@@ -70,3 +70,29 @@ fn damage(bytes: &[u8]) -> impl Iterator<Item = Vec<u8>> + '_ {
     let every = (bytes.len() * 9).div_ceil(DAMAGED_MAX).max(1);
     cut.chain(turned).step_by(every)
 }
+
+#[test]
+fn the_corpus_has_what_is_accepted_and_not_refused_alone() {
+    use foreshift_ingress::parsers;
+    let read = |file: &str| fs::read(corpus().join(file)).expect("a file of the corpus");
+    let token = String::from_utf8(read("token/good")).expect("text");
+    assert!(parsers::token(&token).is_some());
+    assert!(parsers::token_payload(&read("token_payload/good")).is_some());
+    assert!(matches!(
+        parsers::request_head(&read("request_head/get")),
+        Ok(Some(_))
+    ));
+    assert!(parsers::response_head(&read("response_head/ok")).is_some());
+    assert_eq!(
+        parsers::chunked(&read("chunked/plain")[1..], 3).map(|(_, done)| done),
+        Some(true)
+    );
+    assert_eq!(
+        parsers::websocket(&read("websocket/client")[1..], 3, true, false),
+        Some((2, true))
+    );
+    assert_eq!(
+        parsers::token_claim(&read("jwt_claim/text")).as_deref(),
+        Some(&b"ann"[..])
+    );
+}

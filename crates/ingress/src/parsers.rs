@@ -12,6 +12,7 @@ use foreshift_wire::{Framing, KeySelector};
 
 use crate::{
     http1::{Chunked, Context, Method, translate, translate_response},
+    instruct::token,
     key::bearer_claim,
     marking::Marking,
     tcp::frames,
@@ -50,6 +51,24 @@ pub fn frames(framing: Framing, bytes: &[u8], part: usize) -> Option<Vec<usize>>
         }
     }
     Some(ends)
+}
+
+/// What a token for a told client says, and the token that is made of that, where it is signed with a key of zeros and good at
+/// the time 0.
+pub fn token(text: &str) -> Option<(TokenClaims, Option<String>)> {
+    let keys = format!(
+        r#"{{"next":2,"keys":[{{"id":"k1","secret":"{}","since_ms":0}}]}}"#,
+        "0".repeat(64)
+    );
+    let ring = TokenRing::new(&serde_json::from_str(&keys).ok()?);
+    let claims = ring.verify(text, 0).ok()?;
+    let again = ring.sign(&claims);
+    Some((claims, again))
+}
+
+/// The payload of such a token, written again from what it says.
+pub fn token_payload(bytes: &[u8]) -> Option<Vec<u8>> {
+    Some(token::payload(&token::read(bytes)?))
 }
 
 /// The claim `sub` of the token in an `Authorization` field.

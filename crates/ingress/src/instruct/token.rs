@@ -115,7 +115,7 @@ impl Ring {
     }
 }
 
-fn payload(claims: &Claims) -> Vec<u8> {
+pub(crate) fn payload(claims: &Claims) -> Vec<u8> {
     let mut bytes = claims.session.0.to_be_bytes().to_vec();
     for text in [claims.pool.as_str(), claims.node.as_str()] {
         // Names are at most some dozens of characters.
@@ -127,7 +127,8 @@ fn payload(claims: &Claims) -> Vec<u8> {
     bytes
 }
 
-fn read(mut bytes: &[u8]) -> Option<Claims> {
+/// What a payload says; `None` where it is none, or not written as [`payload`] does.
+pub(crate) fn read(mut bytes: &[u8]) -> Option<Claims> {
     let claims = Claims {
         session: SessionId(u128::from_be_bytes(*take(&mut bytes)?)),
         pool: PoolName::new(text(&mut bytes)?).ok()?,

@@ -1,0 +1,5 @@
+//! `tcp_frames` of `foreshift_fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| foreshift_fuzz::run("tcp_frames", bytes));

@@ -1,0 +1,5 @@
+//! `token_payload` of `foreshift_fuzz`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| foreshift_fuzz::run("token_payload", bytes));
