@@ -4,6 +4,7 @@
 //! with a general server, because a proxy is the one program that must refuse what others tolerate, hold no
 //! memory for idle connections, and stop at a request's boundary when a session moves.
 
+mod answer;
 mod arrival;
 mod chunked;
 mod connection;
