@@ -11,6 +11,7 @@
 pub mod api;
 pub mod foreshift;
 pub mod load;
+pub mod numbers;
 pub mod peers;
 pub mod process;
 

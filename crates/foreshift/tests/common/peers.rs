@@ -35,9 +35,24 @@ impl Node {
         Self::start(id, "http_node.py")
     }
 
+    /// Serves a WebSocket that says numbers, and the page for it, whose client library is in the file `bundle`.
+    #[track_caller]
+    pub fn numbers(id: &'static str, bundle: &Path) -> Self {
+        let process = python(
+            &format!("node {id}"),
+            "numbers_node.py",
+            [OsStr::new(id), bundle.as_os_str()],
+        );
+        Self::listening(id, process)
+    }
+
     #[track_caller]
     fn start(id: &'static str, script: &str) -> Self {
-        let mut process = python(&format!("node {id}"), script, [id]);
+        Self::listening(id, python(&format!("node {id}"), script, [id]))
+    }
+
+    #[track_caller]
+    fn listening(id: &'static str, mut process: Process) -> Self {
         let port = process.event("listening")["port"]
             .as_u64()
             .and_then(|port| u16::try_from(port).ok());
@@ -50,6 +65,16 @@ impl Node {
 #[track_caller]
 pub fn websocket_client(url: &str, headers: &[&str]) -> Process {
     python("websocket client", "client.py", [&[url], headers].concat())
+}
+
+/// A client in Node with the TypeScript library in `folder`, which reports after so many moves. `host`: the name under
+/// which it asks for the server, if not that of the URL.
+#[track_caller]
+pub fn node_client(folder: &Path, url: &str, moves: usize, host: Option<&str>) -> Process {
+    let mut command = Command::new(need("node"));
+    command.arg(scripts().join("numbers_client.mjs")).arg(folder);
+    command.args([url, &moves.to_string()]).args(host);
+    Process::start("node client", &mut command)
 }
 
 /// Runs curl to its end; what it printed.
@@ -133,14 +158,17 @@ pub fn browser(url: &str, profile: &Path) -> Process {
 #[track_caller]
 fn python(name: &str, script: &str, arguments: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Process {
     let packages = packages();
-    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers");
     let mut command = Command::new(need("python3"));
     command
-        .arg(scripts.join(script))
+        .arg(scripts().join(script))
         .args(arguments)
         .env("PYTHONPATH", packages)
         .env("PYTHONDONTWRITEBYTECODE", "1");
     Process::start(name, &mut command)
+}
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers")
 }
 
 /// The folder under `target` that `cargo xtask test` fills.
