@@ -8,7 +8,7 @@ use foreshift_wire::{
 };
 use tokio::sync::oneshot;
 
-use crate::{access::AccessLog, sse::Resumed, table::Snapshot, worker::Listener};
+use crate::{access::AccessLog, instruct::Notice, sse::Resumed, table::Snapshot, worker::Listener};
 
 /// From the mover, or the handle, to one worker.
 pub(crate) enum ToWorker {
@@ -32,6 +32,14 @@ pub(crate) enum ToWorker {
         session: SessionId,
         from: NodeId,
     },
+    /// The session's next answer tells its client to move.
+    Announce {
+        pool: usize,
+        session: SessionId,
+        notice: Arc<Notice>,
+    },
+    /// It does not any more.
+    TakeDown { pool: usize, session: SessionId },
     /// Hold new requests of a session, and tell when none is being answered any more.
     Hold { pool: usize, session: SessionId },
     /// A hand-over ended.
@@ -191,6 +199,8 @@ pub(crate) enum ToMover {
         worker: u16,
         streams: Vec<(ConnectionId, bool)>,
     },
+    /// A request brought the token that an answer of its session had told.
+    Came { pool: usize, session: SessionId },
     /// A told client came to some worker, with the token of one of its streams.
     Arrived {
         pool: usize,

@@ -180,6 +180,7 @@ impl Answer<'_, '_> {
         if let Some(cookie) = &self.head.issue {
             issue_cookie(&mut reply, cookie, &self.head.key, self.client.is_tls());
         }
+        self.announce(&mut reply);
         if !keeps {
             reply.extend_from_slice(b"Connection: close\r\n");
         } else if self.head.http10 {
@@ -314,6 +315,27 @@ impl Answer<'_, '_> {
             behind,
             stream: None,
         }))
+    }
+
+    /// Tells the client to move, where its session does.
+    #[inline]
+    fn announce(&self, reply: &mut Vec<u8>) {
+        if !self.pool.board.is_empty() {
+            self.announce_notice(reply);
+        }
+    }
+
+    #[cold]
+    fn announce_notice(&self, reply: &mut Vec<u8>) {
+        let (board, now) = (&self.pool.board, Instant::now());
+        let notice = self.connection.session.get().and_then(|s| board.take(s, now));
+        let Some(notice) = notice else { return };
+        let origin = self.listener.config.public_url.as_deref();
+        let url = super::arrival::address(origin, self.client.is_tls(), self.head_bytes, false);
+        if let Some((migrate, alt_svc)) = url.and_then(|url| notice.fields(url, now)) {
+            line(reply, b"Foreshift-Migrate", migrate.as_bytes());
+            line(reply, b"Alt-Svc", alt_svc.as_bytes());
+        }
     }
 
     /// What it takes to tell the client to move, where it offered that; and says so to the client.

@@ -1,5 +1,7 @@
 //! Answers that the proxy gives by itself.
 
+use crate::instruct::token::Refusal;
+
 /// A request that is answered here and never reaches a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reject {
@@ -15,6 +17,11 @@ impl Reject {
             title,
             detail,
         }
+    }
+
+    /// A token that is not taken.
+    pub(crate) const fn token(refusal: Refusal) -> Self {
+        Self::new(403, "Forbidden", refusal.text())
     }
 
     pub(crate) const MALFORMED: Self = Self::new(400, "Bad Request", "the request head is malformed");

@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use foreshift_wire::{ConnectionKind, Cookie, SameSite};
+use foreshift_wire::{ConnectionKind, Cookie, SameSite, SessionId};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header, request::Parts};
 use http_body_util::LengthLimitError;
 use hyper::body::{Body as _, Incoming};
@@ -15,6 +15,7 @@ use hyper::body::{Body as _, Incoming};
 use super::{
     ClientConnection,
     body::{AnswerBody, RequestBody},
+    instruct::{self, Here},
     translate::{self, Told},
     upstream::{Failure, Return, sender},
 };
@@ -73,6 +74,7 @@ impl Answering {
             line,
             mark: None,
             back: None,
+            told: false,
             place: None,
         };
         let says_close = request.version() < http::Version::HTTP_2;
@@ -125,6 +127,8 @@ impl Answering {
         };
         let session = pool.keyed.session(&key);
         worker.connections.assign(&self.stream, session, &key);
+        self.take_token(&parts.headers, session)?;
+        let here = Here::of(&parts);
         let http2 = pool.config().upstream_protocol.is_http2() || translate::is_grpc(&parts.headers);
         let body = self.limit(&parts, body)?;
         let told = Told {
@@ -167,6 +171,7 @@ impl Answering {
             tries.again(wait).await?;
         };
         guard.place = Some(tries.into_place());
+        guard.told = instruct::announce(&self.client, session, &here, &mut response);
         if let Some(cookie) = issue {
             issue_cookie(&mut response, cookie, &key, self.client.secure);
         }
@@ -174,6 +179,16 @@ impl Answering {
             response.headers_mut().insert(name, id);
         }
         Ok(response)
+    }
+
+    fn take_token(&self, headers: &HeaderMap, session: SessionId) -> Result<(), Reject> {
+        let Some(token) = headers.get("foreshift-token") else {
+            return Ok(());
+        };
+        // What is no text is no token, and is refused as one.
+        let token = token.to_str().unwrap_or_default();
+        let taken = self.client.worker.take_token(self.stream.pool, token, session);
+        taken.map(drop).map_err(Reject::token)
     }
 
     fn limit(&self, parts: &Parts, body: Incoming) -> Result<RequestBody, Reject> {
@@ -270,10 +285,15 @@ fn issue_cookie<B>(response: &mut Response<B>, cookie: &Cookie, key: &Key, secur
 }
 
 fn refusal(reject: Reject) -> Response<AnswerBody> {
-    let body = Bytes::from(reject.body());
+    // A token's refusal is text, as over HTTP/1.1.
+    let (body, kind) = match reject.status {
+        403 => (format!("{}\n", reject.detail), "text/plain"),
+        _ => (reject.body(), "application/problem+json"),
+    };
+    let body = Bytes::from(body);
     let mut response = Response::new(AnswerBody::Own(Some(body)));
     *response.status_mut() = StatusCode::from_u16(reject.status).unwrap_or(StatusCode::BAD_GATEWAY);
-    let kind = HeaderValue::from_static("application/problem+json");
+    let kind = HeaderValue::from_static(kind);
     response.headers_mut().insert(header::CONTENT_TYPE, kind);
     if reject.status == 503 {
         let soon = HeaderValue::from_static("1");
@@ -295,6 +315,8 @@ pub(super) struct Guard {
     line: Option<String>,
     mark: Option<Mark>,
     back: Option<Return>,
+    /// The answer tells the client to move.
+    told: bool,
     /// At the node, within its limits.
     place: Option<Place>,
 }
@@ -384,6 +406,9 @@ impl Drop for Guard {
         }
         if let Some(session) = self.stream.session.get() {
             worker.request_done(&worker.pools[self.stream.pool], &self.stream, session);
+        }
+        if self.told {
+            self.client.told.notify_one();
         }
         worker.ended(&self.stream);
         self.client.open.set(self.client.open.get().saturating_sub(1));

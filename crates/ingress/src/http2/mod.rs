@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod instruct;
 mod rewind;
 mod translate;
 mod upstream;
@@ -22,6 +23,7 @@ use std::{
 use foreshift_tls::Identity;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::sync::Notify;
 
 use self::{answer::Answering, rewind::Rewind};
 use crate::{
@@ -56,6 +58,8 @@ pub(super) struct ClientConnection {
     own: Upstreams,
     pub(super) secure: bool,
     pub(super) identity: Option<Arc<Identity>>,
+    /// A client was told to move, and has the whole answer that says so.
+    pub(super) told: Notify,
     open: Cell<u32>,
     quiet_since: Cell<Instant>,
 }
@@ -103,6 +107,7 @@ pub(crate) async fn serve(
         own: Upstreams::default(),
         secure,
         identity,
+        told: Notify::new(),
         open: Cell::new(0),
         quiet_since: Cell::new(Instant::now()),
     });
@@ -127,6 +132,7 @@ pub(crate) async fn serve(
             tokio::select! {
                 ended = connection.as_mut() => break ended,
                 () = idle_or_drained(&client, true) => connection.as_mut().graceful_shutdown(),
+                () = client.told.notified() => connection.as_mut().graceful_shutdown(),
             }
         }
     } else {

@@ -30,7 +30,6 @@ impl Migrate {
         format!("\u{1e}{object}")
     }
 
-    #[allow(dead_code)]
     /// As the header `Foreshift-Migrate`. Neither part has a quote or a backslash: they are ours.
     pub(crate) fn header(&self) -> String {
         let within = self.within_ms.div_ceil(1_000);

@@ -2,6 +2,7 @@
 //!
 //! When and whom to tell is the mover's; what it does to a WebSocket is `ws::instructed`'s.
 
+mod board;
 pub(crate) mod control;
 mod ledger;
 pub(crate) mod token;
@@ -12,7 +13,10 @@ use arc_swap::ArcSwap;
 use foreshift_meta::routes::SigningKeys;
 use foreshift_wire::{NodeId, PoolName, SessionId};
 
-pub(crate) use self::ledger::Issued;
+pub(crate) use self::{
+    board::{Board, Notice},
+    ledger::Issued,
+};
 use self::{
     ledger::Ledger,
     token::{Claims, Refusal, Ring},

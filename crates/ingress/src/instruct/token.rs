@@ -32,28 +32,37 @@ pub struct Claims {
 
 /// Why a token is not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{}", self.text())]
 pub enum Refusal {
     /// It is cut, too long, or no token at all.
-    #[error("the token is malformed")]
     Malformed,
     /// It names a key that signs nothing here.
-    #[error("the token is signed with a key that is not known")]
     UnknownKey,
     /// Somebody else made or changed it.
-    #[error("the token's signature is wrong")]
     Forged,
     /// It was good once.
-    #[error("the token has expired")]
     Expired,
     /// The request is of another client, or for another pool.
-    #[error("the token is for another session")]
     OtherSession,
     /// It was used.
-    #[error("the token was used before")]
     Used,
     /// No move waits for it: it was called off, or another process made it.
-    #[error("no move waits for the token")]
     Unknown,
+}
+
+impl Refusal {
+    /// What the client is told.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Malformed => "the token is malformed",
+            Self::UnknownKey => "the token is signed with a key that is not known",
+            Self::Forged => "the token's signature is wrong",
+            Self::Expired => "the token has expired",
+            Self::OtherSession => "the token is for another session",
+            Self::Used => "the token was used before",
+            Self::Unknown => "no move waits for the token",
+        }
+    }
 }
 
 /// Signs and verifies, with the keys of the cluster.

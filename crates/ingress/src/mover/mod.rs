@@ -376,6 +376,7 @@ impl Mover {
                 connection,
                 arrival,
             } => self.arrived((pool, session), connection, arrival),
+            ToMover::Came { pool, session } => self.came((pool, session)),
             ToMover::Joined {
                 pool,
                 session,

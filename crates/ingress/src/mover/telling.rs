@@ -4,6 +4,8 @@
 //! `foreshift_migration::Instruction`'s to judge; in the end the session is handed over like any other, and streams whose client
 //! has come take the client's new connection along.
 
+mod requests;
+
 use std::{
     collections::HashMap,
     sync::Arc,
@@ -66,6 +68,8 @@ struct Session {
     streams: Vec<(ConnectionId, bool)>,
     worker_of: HashMap<ConnectionId, u16>,
     nonces: HashMap<ConnectionId, u64>,
+    /// The token's nonce, where an answer tells the client.
+    by_answer: Option<u64>,
     /// `None` until all streams are known.
     instruction: Option<Instruction>,
     delay: Duration,
@@ -118,6 +122,7 @@ impl Mover {
             streams: Vec::new(),
             worker_of: HashMap::new(),
             nonces: HashMap::new(),
+            by_answer: None,
             instruction: None,
             delay: Duration::ZERO,
             deadline: None,
@@ -147,7 +152,7 @@ impl Mover {
             return;
         };
         if session.streams.is_empty() {
-            return self.hand_over_untold(id);
+            return self.tell_requests(id);
         }
         if session.streams.iter().all(|(_, can)| *can) {
             let streams: Vec<_> = session.streams.iter().map(|(stream, _)| *stream).collect();
@@ -297,8 +302,11 @@ impl Mover {
         for _ in 0..room {
             match self.tellings.lanes.next(Instant::now()) {
                 Ok((id, telling)) => {
-                    self.tellings.sessions.remove(&id);
-                    self.begin(id, false, Some(telling));
+                    let told = self.tellings.sessions.remove(&id);
+                    // Its client waits for it, though nothing of it may be open at this moment.
+                    let by_answer = told.is_some_and(|told| told.instruction.is_none());
+                    let wanted = by_answer && telling.fell_back.is_none();
+                    self.begin(id, wanted, Some(telling));
                 }
                 Err(later) => return later,
             }
@@ -316,11 +324,14 @@ impl Mover {
         }
     }
 
-    /// Calls those off that are on their way to a node that the routes do not name any more.
+    /// Calls those off that are on their way to a node that the routes do not name any more, or from one that is gone.
     pub(super) fn call_off(&mut self, pool: usize) {
         let astray = |(id, session): (&Id, &Session)| {
-            let to = self.pools[pool].journey(id.1).map(|j| j.to);
-            (id.0 == pool && to.as_ref() != Some(&session.journey.to)).then_some(*id)
+            let journey = self.pools[pool].journey(id.1);
+            let to = journey.as_ref().map(|j| &j.to);
+            // Streams of a dead node fail over by themselves; requests are sent to it as long as they are told.
+            let lost = session.by_answer.is_some() && journey.as_ref().is_some_and(|j| !j.from_is_alive);
+            (id.0 == pool && (lost || to != Some(&session.journey.to))).then_some(*id)
         };
         let astray: Vec<Id> = self.tellings.sessions.iter().filter_map(astray).collect();
         for id in astray {
@@ -332,6 +343,7 @@ impl Mover {
             for stream in streams {
                 self.withdraw(id, stream);
             }
+            self.takes_back(id);
             self.tellings.sessions.remove(&id);
             self.release(id, Ended::Released);
             self.queue.push_back(id);
@@ -343,7 +355,10 @@ impl Mover {
         let late = |(id, session): (&Id, &Session)| session.deadline.is_some_and(|d| d <= now).then_some(*id);
         let late: Vec<Id> = self.tellings.sessions.iter().filter_map(late).collect();
         for id in late {
-            self.hear_answer(id, Heard::TimeUp);
+            match self.takes_back(id) {
+                true => self.queue_told(id, Some("the client did not come in time".into())),
+                false => self.hear_answer(id, Heard::TimeUp),
+            }
         }
     }
 }

@@ -35,6 +35,12 @@ fn handle(worker: &Rc<Worker>, message: ToWorker) {
         }
         ToWorker::Begin { pool, session, from } => begin(worker, pool, session, &from),
         ToWorker::Tell { pool, session, from } => tell(worker, pool, session, &from),
+        ToWorker::Announce {
+            pool,
+            session,
+            notice,
+        } => worker.pools[pool].board.post(session, notice),
+        ToWorker::TakeDown { pool, session } => worker.pools[pool].board.take_down(session),
         ToWorker::Stream { connection, command } => {
             if let Some(connection) = worker.connections.get(connection) {
                 connection.command(command);

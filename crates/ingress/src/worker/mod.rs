@@ -36,7 +36,7 @@ use crate::{
     access::{AccessLog, Entry},
     alive,
     connections::{Connection, Connections},
-    instruct::{Issued, Tokens, token::Refusal},
+    instruct::{Board, Issued, Tokens, token::Refusal},
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
     live::{Grown, Live},
     marking::{Mark, Marking},
@@ -103,6 +103,8 @@ pub(crate) struct Pool {
     tls: Live<Option<Arc<PoolTls>>>,
     pub(crate) keyed: Keyed,
     pub(crate) table: Table,
+    /// Whose client the next answer tells to move.
+    pub(crate) board: Board,
     pub(crate) http2: crate::http2::Upstreams,
     pub(crate) resending: crate::upstream::Resending,
     refusals: introduce::Refusals,
@@ -142,6 +144,7 @@ impl Pool {
             tls: Live::new(certificates.pool(&config.name)),
             keyed,
             table: Table::new(),
+            board: Board::default(),
             http2: Default::default(),
             refusals: Default::default(),
             resending: crate::upstream::Resending::new(&config.retry, workers),
@@ -395,7 +398,11 @@ impl Worker {
     /// Takes the token that a request of `session` brings: once.
     pub(crate) fn take_token(&self, pool: usize, token: &str, session: SessionId) -> Result<Issued, Refusal> {
         let place = (pool, &self.pools[pool].name);
-        self.tokens.take(token, place, session, crate::clock::unix_ms())
+        let issued = self.tokens.take(token, place, session, crate::clock::unix_ms())?;
+        if issued.connection.is_none() {
+            self.tell(ToMover::Came { pool, session });
+        }
+        Ok(issued)
     }
 
     /// Tells the mover something. It ends only after the workers.
