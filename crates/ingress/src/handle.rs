@@ -120,6 +120,7 @@ pub async fn start_with(
     let options = mover::OptionsOfMover {
         meta,
         pools,
+        zone: config.ingress.zone.as_deref().map(Into::into),
         workers: workers.clone(),
         inbox,
         events,

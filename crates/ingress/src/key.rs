@@ -103,7 +103,7 @@ fn trim(value: &[u8]) -> &[u8] {
 }
 
 /// 128 random bits in hexadecimal.
-fn fresh() -> Key {
+pub(crate) fn fresh() -> Key {
     format!("{:032x}", rand::random::<u128>()).into_bytes().into()
 }
 

@@ -17,7 +17,7 @@ use crate::{
     connections::micros_since,
     orca::Heard,
     stream::Stream,
-    upstream::{Room, Watch},
+    upstream::{Issued, Room, Watch},
 };
 
 /// How long a node that refused a connection is avoided, where another one is ready.
@@ -78,6 +78,8 @@ pub(crate) struct Node {
     pub(crate) room: Room,
     pub(crate) watch: Watch,
     pub(crate) counts: Counts,
+    /// Keys that were made for it, where that matters.
+    pub(crate) issued: Issued,
     /// What it said of itself.
     pub(crate) heard: Heard,
 }
@@ -109,6 +111,7 @@ impl Node {
             room: Room::default(),
             watch: Watch::default(),
             counts: Counts::default(),
+            issued: Issued::default(),
             heard: Heard::default(),
         }
     }
@@ -224,6 +227,11 @@ impl Node {
     /// A client connection is served by it from now on.
     pub(crate) fn attach(&self) {
         self.connections.set(self.connections.get() + 1);
+    }
+
+    /// Client connections that it serves.
+    pub(crate) fn connections(&self) -> u32 {
+        self.connections.get()
     }
 
     /// A client connection is not served by it any more.

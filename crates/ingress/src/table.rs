@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) limits: Vec<Option<Arc<Limits>>>,
     /// By the map's index: who is left out because it fails.
     pub(crate) ejected: Vec<bool>,
+    /// By the map's index: who is in the zone of this ingress.
+    pub(crate) own_zone: Vec<bool>,
     /// By the map's index: gateway errors in a row, where they are counted.
     pub(crate) runs: Vec<Option<Arc<AtomicU32>>>,
     /// Sessions stay with a node that is left out.
@@ -262,6 +264,12 @@ impl Table {
     #[inline]
     pub(crate) fn any_ejected(&self) -> bool {
         self.any_ejected.get()
+    }
+
+    /// Looks at the routes and the nodes, by the map's index, where there are any.
+    pub(crate) fn survey<T>(&self, look: impl FnOnce(&Snapshot, &[Rc<Node>]) -> T) -> Option<T> {
+        let snapshot = self.snapshot.borrow();
+        Some(look(snapshot.as_ref()?, &self.nodes.borrow()))
     }
 
     /// A ready node that was not tried yet, for a session whose node failed.

@@ -257,6 +257,44 @@ fn all_problems_are_told_in_the_order_of_their_lines() {
     assert_eq!(Config::problems(ACCEPTED), []);
 }
 
+/// A pool that prefers zone `z1`, with one node.
+fn with_issued_cookie_and_zone(node: &str) -> String {
+    let issued = "affinity = [{ cookie = { name = \"s\", issue = true } }]";
+    let pool = "zone_preference = 2\n[[pool.node]]\nid = \"a\"\naddress = \"127.0.0.1:9001\"";
+    format!(
+        "[ingress]\nzone = \"z1\"\n{}",
+        with(issued, &format!("{pool}\n{node}"))
+    )
+}
+
+#[test]
+fn a_zone_is_preferred_only_where_the_own_one_is_known() {
+    let zone = |zone: &str, factor: &str| {
+        let pool = with("", &format!("zone_preference = {factor}"));
+        format!("[ingress]\nzone = \"{zone}\"\n{pool}")
+    };
+    refused(&[
+        (
+            &with("", "zone_preference = 2"),
+            "pool[0].zone_preference",
+            8,
+            "set ingress.zone",
+        ),
+        (
+            &zone("z1", "0.5"),
+            "pool[0].zone_preference",
+            10,
+            "out of range: 1 to 100",
+        ),
+        (&zone("z1", "nan"), "pool[0].zone_preference", 10, "out of range"),
+        (&zone(" ", "2"), "ingress.zone", 2, "empty"),
+        (&zone(&"z".repeat(65), "2"), "ingress.zone", 2, "64"),
+    ]);
+    let near = Config::parse(&with_issued_cookie_and_zone("zone = \"z1\"")).unwrap();
+    let about_zones = |w: &foreshift_wire::ConfigWarning| w.key.ends_with("zone_preference");
+    assert!(!near.warnings().iter().any(about_zones));
+}
+
 #[test]
 fn what_is_probably_not_meant_is_a_warning_with_key_and_line() {
     let unused = "[[pool]]\nname = \"spare\"\nhealth = {}\n[[pool.node]]\nid = \"a\"\naddress = \"127.0.0.1:1\"\ncapacity.connections = 1";
@@ -281,6 +319,18 @@ fn what_is_probably_not_meant_is_a_warning_with_key_and_line() {
             "listener[0].affinity[1]",
             5,
             "never used",
+        ),
+        (
+            format!("[ingress]\nzone = \"z1\"\n{}", with("", "zone_preference = 2")),
+            "pool[0].zone_preference",
+            10,
+            "issues a cookie",
+        ),
+        (
+            with_issued_cookie_and_zone("zone = \"z2\""),
+            "pool[0].zone_preference",
+            10,
+            "in ingress.zone",
         ),
         (
             with(

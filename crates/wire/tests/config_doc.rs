@@ -49,6 +49,7 @@ fn all_keys() -> Config {
         .replace(r#"key = "site.key""#, r#"key = "site.key", client_ca = "ca.pem""#);
     let mut config = Config::parse(&text).unwrap();
     config.ingress.workers = Some(2);
+    config.ingress.zone = Some("z1".into());
     config.ingress.handover_socket = Some("handover".into());
     config.listener[0].public_url = Some("https://www.example".into());
     config.ingress.traces = Some(Traces {
@@ -133,6 +134,7 @@ fn all_keys() -> Config {
             aggression: 1.0,
             min_share: 0.1,
         }),
+        zone_preference: Some(1.5),
         orca: Some(Orca {
             in_band: true,
             out_of_band: Some(duration),

@@ -64,7 +64,10 @@ pub(crate) struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Answers the request: from a node, or with a refusal.
-    pub(crate) async fn run(mut self, head: RequestHead) -> Outcome {
+    pub(crate) async fn run(mut self, mut head: RequestHead) -> Outcome {
+        if head.issue.is_some() {
+            head.key = self.pool.key_to_issue(head.key);
+        }
         let session = self.pool.keyed.session(&head.key);
         self.worker
             .connections

@@ -123,7 +123,11 @@ impl Answering {
         let selectors = &self.client.listener.config.affinity;
         let (key, issue) = {
             let selected = select(selectors, &parts, source);
-            (selected.key, selected.issue)
+            let key = match selected.issue {
+                Some(_) => pool.key_to_issue(selected.key),
+                None => selected.key,
+            };
+            (key, selected.issue)
         };
         let session = pool.keyed.session(&key);
         worker.connections.assign(&self.stream, session, &key);

@@ -51,6 +51,8 @@ const RENEW_KEYS: Duration = Duration::from_secs(3_600);
 pub(crate) struct OptionsOfMover {
     pub(crate) meta: Meta,
     pub(crate) pools: Vec<Arc<foreshift_wire::Pool>>,
+    /// In which zone this ingress is.
+    pub(crate) zone: Option<Arc<str>>,
     pub(crate) workers: Vec<mpsc::UnboundedSender<ToWorker>>,
     pub(crate) inbox: mpsc::UnboundedReceiver<ToMover>,
     pub(crate) events: mpsc::UnboundedSender<IngressEvent>,
@@ -78,6 +80,7 @@ enum Note {
 struct Mover {
     meta: Meta,
     pools: Vec<PoolState>,
+    zone: Option<Arc<str>>,
     workers: Vec<mpsc::UnboundedSender<ToWorker>>,
     events: mpsc::UnboundedSender<IngressEvent>,
     active: HashMap<Id, Active>,
@@ -99,6 +102,7 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
         let OptionsOfMover {
             meta,
             pools,
+            zone,
             workers,
             mut inbox,
             events,
@@ -107,9 +111,11 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
             ready,
         } = options;
         let (notes, mut noted) = mpsc::unbounded_channel();
+        let pool = |config| PoolState::new(config, zone.clone());
         let mut mover = Mover {
             meta,
-            pools: pools.into_iter().map(PoolState::new).collect(),
+            pools: pools.into_iter().map(pool).collect(),
+            zone,
             workers,
             events,
             active: HashMap::new(),
@@ -228,7 +234,7 @@ impl Mover {
             let _ = routed.send(());
             return;
         }
-        self.pools.push(PoolState::new(config));
+        self.pools.push(PoolState::new(config, self.zone.clone()));
         self.open(index, routed);
     }
 

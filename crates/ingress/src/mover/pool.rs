@@ -59,6 +59,8 @@ struct Progress {
 
 pub(super) struct PoolState {
     pub(super) config: Arc<foreshift_wire::Pool>,
+    /// Of this ingress.
+    zone: Option<Arc<str>>,
     map: AffinityMap,
     nodes: BTreeMap<NodeId, NodeRecord>,
     /// Of removed nodes too: their sessions still have to be fetched.
@@ -83,10 +85,11 @@ pub(super) struct PoolState {
 }
 
 impl PoolState {
-    pub(super) fn new(config: Arc<foreshift_wire::Pool>) -> Self {
+    pub(super) fn new(config: Arc<foreshift_wire::Pool>, zone: Option<Arc<str>>) -> Self {
         let map = AffinityMap::build(0, Vec::new(), config.balance_factor);
         Self {
             config,
+            zone,
             map,
             nodes: BTreeMap::new(),
             addresses: HashMap::new(),
@@ -143,6 +146,9 @@ impl PoolState {
         }
         let addresses = self.map.nodes().iter().map(address).collect();
         let ejected = |n: &MapNode| self.nodes.get(&n.id).is_some_and(|r| r.ejected.is_some());
+        let zone = self.zone.as_deref();
+        let is_near = |r: &NodeRecord| zone.is_some_and(|zone| zone == r.spec.zone);
+        let own_zone = |n: &MapNode| self.nodes.get(&n.id).is_some_and(is_near);
         let run = |n: &MapNode| self.runs.get(&n.id).cloned();
         let limits = |n: &MapNode| self.limits.get(&n.id).cloned();
         Arc::new(Snapshot {
@@ -150,6 +156,7 @@ impl PoolState {
             addresses,
             limits: self.map.nodes().iter().map(limits).collect(),
             ejected: self.map.nodes().iter().map(ejected).collect(),
+            own_zone: self.map.nodes().iter().map(own_zone).collect(),
             runs: self.map.nodes().iter().map(run).collect(),
             keeps_sessions: self.keeps_sessions(),
             lazy: Arc::new(lazy),

@@ -8,14 +8,18 @@
 //! Not here: bytes (`http1`, `http2`), and which node a session lives on (`table`, `placement`).
 
 mod budget;
+mod issue;
 mod limits;
+mod newcomer;
 mod policy;
 mod room;
 mod slots;
 mod tries;
 mod watch;
 
+pub(crate) use issue::key_to_issue;
 pub(crate) use limits::{Bounds, Limits};
+pub(crate) use newcomer::Issued;
 pub(crate) use policy::{Asked, Cause};
 pub(crate) use room::{Room, Streaming};
 pub(crate) use tries::{Place, Resending, Tries};

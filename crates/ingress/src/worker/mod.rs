@@ -38,6 +38,7 @@ use crate::{
     connections::{Connection, Connections},
     instruct::{Board, Issued, Tokens, token::Refusal},
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
+    key::Key,
     live::{Grown, Live},
     marking::{Mark, Marking},
     message::{StreamEvent, ToMover, ToWorker},
@@ -47,6 +48,7 @@ use crate::{
     stream::Stream,
     table::Table,
     tls::{self, Certificates, ListenerTls, PoolTls},
+    upstream,
 };
 
 /// What all workers share. Nothing in it is touched per request.
@@ -163,6 +165,12 @@ impl Pool {
         }
         self.tls.set(certificates.pool(&config.name));
         self.config.set(config.clone());
+    }
+
+    /// The key to issue to a client that has none, given one that was drawn.
+    pub(crate) fn key_to_issue(&self, first: Key) -> Key {
+        let preference = self.config().zone_preference;
+        upstream::key_to_issue(&self.table, &self.keyed, first, preference, Instant::now())
     }
 
     /// Its settings as they are now; they stay so for whoever took them.

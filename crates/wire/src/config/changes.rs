@@ -8,11 +8,12 @@ use super::Config;
 use crate::{ChangeKind, KeyChange};
 
 /// Keys that are read once, at the start; what is below them too.
-const NEED_RESTART: [&str; 6] = [
+const NEED_RESTART: [&str; 7] = [
     "agent",
     "api",
     "meta",
     "ingress.workers",
+    "ingress.zone",
     "ingress.handover_socket",
     "ingress.traces",
 ];
@@ -46,6 +47,7 @@ impl Config {
         config.api = running.api.clone();
         config.meta = running.meta.clone();
         config.ingress.workers = running.ingress.workers;
+        config.ingress.zone = running.ingress.zone.clone();
         config.ingress.handover_socket = running.ingress.handover_socket.clone();
         config.ingress.traces = running.ingress.traces.clone();
         config

@@ -133,6 +133,8 @@ impl Default for ForecastConfig {
 pub struct IngressConfig {
     /// Worker threads, 1 to 1,024; one for each core where absent.
     pub workers: Option<u16>,
+    /// The failure domain that this ingress is in, as the nodes' `zone` names it; for `zone_preference`.
+    pub zone: Option<String>,
     /// How long a graceful shutdown waits for connections to end, before it closes them.
     pub drain_timeout: Duration,
     /// A Unix socket at which a new process asks to take over; beside the metadata where absent.
@@ -149,6 +151,7 @@ impl Default for IngressConfig {
     fn default() -> Self {
         Self {
             workers: None,
+            zone: None,
             drain_timeout: Duration::from_secs(30),
             handover_socket: None,
             access_log: AccessLog::Off,

@@ -94,6 +94,10 @@ pub struct Pool {
     /// How a node that became ready gets its share of the keys; all at once where absent.
     #[serde(default)]
     pub slow_start: Option<SlowStart>,
+    /// Issues keys of nodes in the ingress' own zone, while these have no more than this factor of their weighted share; 1 to
+    /// 100. Zones do not matter where absent.
+    #[serde(default)]
+    pub zone_preference: Option<f64>,
     /// Reads the load reports that nodes put in their answers or give over gRPC.
     #[serde(default, deserialize_with = "super::signals::orca")]
     pub orca: Option<Orca>,

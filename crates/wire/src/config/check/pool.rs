@@ -30,6 +30,7 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
         hooks(pool, &mut table);
         protocols(config, pool, &mut table);
         resilience::check(pool, &mut table);
+        resilience::zone(config, pool, &mut table);
         tls(pool, &mut table);
         model(&pool.forecast, &mut table.of("forecast"));
         if let Some(health) = &pool.health {

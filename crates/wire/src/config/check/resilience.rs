@@ -1,7 +1,7 @@
 //! Rules for what a pool does about nodes that fail or are full.
 
 use super::{
-    super::{Circuit, Duration, Outlier, Overflow, Pool, Retry, RetryOn},
+    super::{Circuit, Config, Duration, Outlier, Overflow, Pool, Retry, RetryOn},
     finding::Table,
 };
 
@@ -18,6 +18,19 @@ pub(super) fn check(pool: &Pool, table: &mut Table<'_>) {
         table.not_zero("window", slow.window);
         table.range("aggression", slow.aggression, 0.1..=100.0);
         table.range("min_share", slow.min_share, 0.01..=1.0);
+    }
+}
+
+pub(super) fn zone(config: &Config, pool: &Pool, table: &mut Table<'_>) {
+    let Some(factor) = pool.zone_preference else {
+        return;
+    };
+    table.range("zone_preference", factor, 1.0..=100.0);
+    if config.ingress.zone.is_none() {
+        table.add(
+            "zone_preference",
+            "which zone is meant is not known; set ingress.zone, or leave it out",
+        );
     }
 }
 

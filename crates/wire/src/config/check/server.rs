@@ -29,6 +29,12 @@ pub(super) fn check(config: &Config, findings: &mut Findings) {
     if let Some(workers) = config.ingress.workers {
         ingress.range("workers", workers, 1..=1024);
     }
+    if let Some(zone) = &config.ingress.zone {
+        ingress.not_empty("zone", zone);
+        if zone.len() > 64 {
+            ingress.add("zone", "is longer than 64 bytes; nodes have no such zone");
+        }
+    }
     ingress.range(
         "drain_timeout",
         config.ingress.drain_timeout,

@@ -16,6 +16,7 @@ pub(super) fn warnings(config: &Config) -> Vec<ConfigWarning> {
         if !config.listener.iter().any(|l| l.pool == pool.name) {
             table.add("name", "no listener uses this pool, so nothing reaches it");
         }
+        zone(config, pool, &mut table);
         self::pool(pool, &mut table);
     }
     let warning = |f: super::finding::Finding| ConfigWarning {
@@ -23,6 +24,27 @@ pub(super) fn warnings(config: &Config) -> Vec<ConfigWarning> {
         message: f.message,
     };
     findings.0.into_iter().map(warning).collect()
+}
+
+fn zone(config: &Config, pool: &Pool, table: &mut Table<'_>) {
+    let issues = |s: &KeySelector| matches!(s, KeySelector::Cookie(cookie) if cookie.issue);
+    let mut users = config.listener.iter().filter(|l| l.pool == pool.name);
+    if pool.zone_preference.is_some() && !users.any(|l| l.affinity.iter().any(issues)) {
+        table.add(
+            "zone_preference",
+            "no listener of this pool issues a cookie, and keys that clients bring go where the map says: nothing is preferred",
+        );
+    }
+    let near = |zone: &String| pool.node.iter().any(|n| n.zone == *zone);
+    if pool.zone_preference.is_some()
+        && !pool.node.is_empty()
+        && !config.ingress.zone.as_ref().is_some_and(near)
+    {
+        table.add(
+            "zone_preference",
+            "no node of this pool is in ingress.zone, so nothing is preferred",
+        );
+    }
 }
 
 fn listener(listener: &Listener, table: &mut Table<'_>) {
