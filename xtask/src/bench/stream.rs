@@ -68,7 +68,9 @@ impl Stream {
             }
             match tls.read_tls(socket) {
                 Ok(0) => return Ok(Got::End),
-                Ok(_) => drop(tls.process_new_packets().map_err(io::Error::other)?),
+                Ok(_) => {
+                    tls.process_new_packets().map_err(io::Error::other)?;
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(Got::Last(0)),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
