@@ -31,6 +31,7 @@ mod orca;
 pub mod parsers;
 mod proxy_protocol;
 mod reload;
+mod returns;
 mod spans;
 mod sse;
 mod stream;

@@ -1,6 +1,6 @@
 //! What the mover and the workers tell each other.
 
-use std::{net::TcpListener, sync::Arc};
+use std::{net::TcpListener, sync::Arc, time::Duration};
 
 use foreshift_placement::Keyed;
 use foreshift_wire::{
@@ -85,6 +85,16 @@ pub(crate) enum ToWorker {
     Drain { idle: bool },
     /// End all streams.
     Close { code: u16, reason: &'static str },
+    /// End all streams, one after the other, within this time.
+    CloseOver {
+        within: Duration,
+        code: u16,
+        reason: &'static str,
+    },
+    /// Which streams' clients can be told to go on with another process, and were not asked for yet?
+    Returnable {
+        answer: oneshot::Sender<Vec<Returnable>>,
+    },
     /// Above which number is no connection?
     LastId { answer: oneshot::Sender<u64> },
     /// End the streams that match; how many?
@@ -99,6 +109,17 @@ pub(crate) enum ToWorker {
         pool: PoolName,
         answer: oneshot::Sender<bool>,
     },
+}
+
+/// A stream whose client can be told to go on with another process.
+#[derive(Debug)]
+pub(crate) struct Returnable {
+    pub(crate) worker: u16,
+    pub(crate) connection: ConnectionId,
+    /// Where it will connect again, as far as it is known.
+    pub(crate) to: (usize, NodeId),
+    pub(crate) per_second: u32,
+    pub(crate) within: Duration,
 }
 
 /// How a hand-over ended, for what waits at the gate.
@@ -135,6 +156,8 @@ pub(crate) enum StreamCommand {
         within_ms: u64,
         delay_ms: u64,
     },
+    /// Tell the client to go on with the next process.
+    Return { within: Duration, delay: Duration },
     /// The instruction does not hold any more.
     Withdraw,
     /// The client has come with its new connection.

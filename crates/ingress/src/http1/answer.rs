@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     connections::Connection,
-    instruct::control::PROTOCOL,
+    instruct::{
+        control::{PROTOCOL, resumed},
+        token::is_return,
+    },
     io::{Deadline, Input, write_all},
     marking::Marking,
     orca::{Carried, Sieve},
@@ -26,7 +29,7 @@ use crate::{
     stream::Stream,
     upstream::{Asked, Cause, Tries},
     worker::{Listener, Pool, Worker},
-    ws::{self, Handshake, Handshaken, Instructable},
+    ws::{self, Handshake, Handshaken, Instructable, frame::write_text},
 };
 
 /// How forwarding ended.
@@ -297,6 +300,10 @@ impl Answer<'_, '_> {
         }
         let instructable = self.instructable(response.protocol.as_deref(), &mut reply);
         reply.extend_from_slice(b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n");
+        let returns = self.head.token.as_deref().is_some_and(is_return) && instructable.is_some();
+        if let (true, Some(session)) = (returns, self.connection.session.get()) {
+            write_text(&mut reply, &resumed(session));
+        }
         if write_all(self.client, &reply, self.deadline).await.is_err() {
             return Forwarded::Broken { by_node: false };
         }

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     access::Entry,
     connections::{Connection, Delta, micros_since},
+    instruct::token::is_return,
     io::{Deadline, Input, write_all},
     marking::{Mark, Marking},
     message::Offer,
@@ -72,7 +73,13 @@ impl Exchange<'_> {
         self.worker
             .connections
             .assign(self.connection, session, &head.key);
-        if let Some(token) = &head.token {
+        if let Some(token) = head.token.as_deref().filter(|token| is_return(token)) {
+            let taken = self.worker.take_return(self.connection.pool, token, session);
+            if let Err(refusal) = taken {
+                super::arrival::refuse(self.client, refusal, self.deadline).await;
+                return Outcome::Close;
+            }
+        } else if let Some(token) = &head.token {
             match self.worker.take_token(self.connection.pool, token, session) {
                 Ok(issued) => {
                     if let (Some(stream), Some(offer)) = (issued.connection, &head.offer) {

@@ -63,6 +63,7 @@ impl Notice {
             within_ms: self.within.as_millis() as u64,
             delay_ms: self.at.saturating_duration_since(now).as_millis() as u64,
             url,
+            reason: "rebalance",
         };
         Some((migrate.header(), alt_svc))
     }

@@ -19,13 +19,15 @@ pub(crate) struct Migrate {
     pub(crate) token: String,
     pub(crate) within_ms: u64,
     pub(crate) delay_ms: u64,
+    /// Why, for people.
+    pub(crate) reason: &'static str,
 }
 
 impl Migrate {
     pub(crate) fn text(&self) -> String {
         let object = json!({
             "foreshift": "migrate", "url": self.url, "token": self.token,
-            "within_ms": self.within_ms, "delay_ms": self.delay_ms, "reason": "rebalance",
+            "within_ms": self.within_ms, "delay_ms": self.delay_ms, "reason": self.reason,
         });
         format!("\u{1e}{object}")
     }
@@ -113,6 +115,7 @@ mod tests {
             token: "v1.k.p.s".into(),
             within_ms: 1_500,
             delay_ms: 7,
+            reason: "rebalance",
         };
         assert_eq!(
             migrate.text(),

@@ -63,6 +63,20 @@ impl Ledger {
         Ok(issued)
     }
 
+    /// Takes a token that another process issued, and that was verified, at its first use.
+    pub(crate) fn take_foreign(&mut self, claims: &Claims, now_ms: u64) -> Result<(), Refusal> {
+        self.forget(now_ms);
+        if self.used.contains_key(&claims.nonce) {
+            return Err(Refusal::Used);
+        }
+        if self.out.len() + self.used.len() >= TOKENS_MAX {
+            return Err(Refusal::TooMany);
+        }
+        self.next_expiry_ms = self.next_expiry_ms.min(claims.expires_ms);
+        self.used.insert(claims.nonce, claims.expires_ms);
+        Ok(())
+    }
+
     /// Makes a token good for nothing.
     pub(crate) fn withdraw(&mut self, nonce: u64) {
         self.out.remove(&nonce);
@@ -120,6 +134,16 @@ mod tests {
         assert_eq!(ledger.take(&claims(8, 1), 0, mine), Err(Refusal::Unknown));
         assert_eq!(ledger.take(&claims(7, 1), 0, mine), Ok(issued(1, 1_000)));
         assert_eq!(ledger.take(&claims(7, 1), 0, mine), Err(Refusal::Used));
+    }
+
+    #[test]
+    fn a_token_of_another_process_is_taken_once_and_forgotten_when_it_has_expired() {
+        let mut ledger = Ledger::default();
+        assert_eq!(ledger.take_foreign(&claims(7, 1), 0), Ok(()));
+        assert_eq!(ledger.take_foreign(&claims(7, 1), 999), Err(Refusal::Used));
+        assert_eq!(ledger.take_foreign(&claims(8, 1), 999), Ok(()));
+        ledger.forget(2_000);
+        assert_eq!(ledger.used.len(), 0);
     }
 
     #[test]

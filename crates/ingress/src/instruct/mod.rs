@@ -79,6 +79,39 @@ impl Tokens {
         self.ledger().take(&claims, pool.0, session)
     }
 
+    /// Makes a token for a return to the next process, which knows the keys as well. `None` where there is no key.
+    pub(crate) fn issue_return(
+        &self,
+        pool: &PoolName,
+        node: &NodeId,
+        session: SessionId,
+        expires_ms: u64,
+    ) -> Option<String> {
+        let claims = Claims {
+            session,
+            pool: pool.clone(),
+            node: node.clone(),
+            expires_ms,
+            nonce: rand::random(),
+        };
+        self.ring.load().sign_return(&claims)
+    }
+
+    /// Takes the token of a client that the process before this one has sent: once.
+    pub(crate) fn take_return(
+        &self,
+        text: &str,
+        pool: &PoolName,
+        session: SessionId,
+        now_ms: u64,
+    ) -> Result<(), Refusal> {
+        let claims = self.ring.load().verify_return(text, now_ms)?;
+        if (&claims.pool, claims.session) != (pool, session) {
+            return Err(Refusal::OtherSession);
+        }
+        self.ledger().take_foreign(&claims, now_ms)
+    }
+
     pub(crate) fn withdraw(&self, nonce: u64) {
         self.ledger().withdraw(nonce);
     }

@@ -4,6 +4,8 @@
 //! before it. The payload is the session (16 bytes), the pool and the target node (each a length of 2 bytes and so many bytes of text), the
 //! expiry in Unix milliseconds and a nonce (8 bytes each), all numbers big-endian.
 //!
+//! A token with which a client goes on with the next process, rather than with its old connection, begins with `r1`.
+//!
 //! Pure: the time is an argument. That a token is used once only is the [`super::Ledger`]'s.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -14,6 +16,16 @@ use sha2::Sha256;
 
 /// Longest text that is looked at.
 const TEXT_MAX: usize = 1024;
+
+/// How the token of a move begins.
+const MOVE: &str = "v1";
+/// How the token of a return to the next process begins.
+const RETURN: &str = "r1";
+
+/// Whether a token is for a return, if it is any.
+pub(crate) fn is_return(text: &str) -> bool {
+    text.split('.').next() == Some(RETURN)
+}
 
 /// What a token says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +58,8 @@ pub enum Refusal {
     OtherSession,
     /// It was used.
     Used,
+    /// More are used at once than can be remembered.
+    TooMany,
     /// No move waits for it: it was called off, or another process made it.
     Unknown,
 }
@@ -60,6 +74,7 @@ impl Refusal {
             Self::Expired => "the token has expired",
             Self::OtherSession => "the token is for another session",
             Self::Used => "the token was used before",
+            Self::TooMany => "too many tokens are used at once",
             Self::Unknown => "no move waits for the token",
         }
     }
@@ -86,8 +101,17 @@ impl Ring {
 
     /// A token. `None` where there is no key to sign with.
     pub fn sign(&self, claims: &Claims) -> Option<String> {
+        self.sign_as(MOVE, claims)
+    }
+
+    /// As [`Self::sign`], for a return.
+    pub(crate) fn sign_return(&self, claims: &Claims) -> Option<String> {
+        self.sign_as(RETURN, claims)
+    }
+
+    fn sign_as(&self, purpose: &str, claims: &Claims) -> Option<String> {
         let (id, key) = self.keys.last()?;
-        let mut text = format!("v1.{id}.");
+        let mut text = format!("{purpose}.{id}.");
         URL_SAFE_NO_PAD.encode_string(payload(claims), &mut text);
         let signature = key.clone().chain_update(&text).finalize().into_bytes();
         text.push('.');
@@ -97,16 +121,28 @@ impl Ring {
 
     /// What a token says, if it was signed here and is still good at `now_ms`.
     pub fn verify(&self, text: &str, now_ms: u64) -> Result<Claims, Refusal> {
+        self.verify_as(MOVE, text, now_ms)
+    }
+
+    /// As [`Self::verify`], for a return.
+    pub(crate) fn verify_return(&self, text: &str, now_ms: u64) -> Result<Claims, Refusal> {
+        self.verify_as(RETURN, text, now_ms)
+    }
+
+    fn verify_as(&self, purpose: &str, text: &str, now_ms: u64) -> Result<Claims, Refusal> {
         if text.len() > TEXT_MAX {
             return Err(Refusal::Malformed);
         }
         let (signed, signature) = text.rsplit_once('.').ok_or(Refusal::Malformed)?;
         let mut parts = signed.split('.');
-        let (Some("v1"), Some(id), Some(payload), None) =
+        let (Some(named), Some(id), Some(payload), None) =
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             return Err(Refusal::Malformed);
         };
+        if named != purpose {
+            return Err(Refusal::Malformed);
+        }
         let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).map_err(|_| Refusal::Malformed);
         let (payload, signature) = (decode(payload)?, decode(signature)?);
         let known = self.keys.iter().find(|(known, _)| known == id);
@@ -194,6 +230,20 @@ mod tests {
         let token = ring("a").sign(&claims()).unwrap();
         assert_eq!(ring("a").verify(&token, 999), Ok(claims()));
         assert_eq!(ring("a").verify(&token, 1_000), Err(Refusal::Expired));
+    }
+
+    #[test]
+    fn a_token_is_good_for_a_move_or_for_a_return_and_not_for_the_other() {
+        let (moves, returns) = (
+            ring("a").sign(&claims()).unwrap(),
+            ring("a").sign_return(&claims()).unwrap(),
+        );
+        assert!(is_return(&returns) && !is_return(&moves) && !is_return("r1x"));
+        assert_eq!(ring("a").verify_return(&returns, 0), Ok(claims()));
+        assert_eq!(ring("a").verify(&returns, 0), Err(Refusal::Malformed));
+        assert_eq!(ring("a").verify_return(&moves, 0), Err(Refusal::Malformed));
+        let renamed = moves.replacen("v1.", "r1.", 1);
+        assert_eq!(ring("a").verify_return(&renamed, 0), Err(Refusal::Forged));
     }
 
     #[test]

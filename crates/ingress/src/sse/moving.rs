@@ -33,7 +33,10 @@ impl EventStream<'_> {
                 }
             }
             // It offers no way to tell it, so it is not asked to.
-            StreamCommand::Instruct { .. } | StreamCommand::Withdraw | StreamCommand::Arrive(_) => {}
+            StreamCommand::Instruct { .. }
+            | StreamCommand::Return { .. }
+            | StreamCommand::Withdraw
+            | StreamCommand::Arrive(_) => {}
             StreamCommand::Close { .. } => return Err(Ended::Broken { by_node: false }),
             StreamCommand::Reached(attempt, reached) if attempt == self.attempt => {
                 return self.reached(reached);

@@ -32,7 +32,10 @@ impl Framed {
             StreamCommand::Switch => return self.switch(),
             StreamCommand::Stay => return self.stay(),
             // It offers no way to tell it, so it is not asked to.
-            StreamCommand::Instruct { .. } | StreamCommand::Withdraw | StreamCommand::Arrive(_) => {}
+            StreamCommand::Instruct { .. }
+            | StreamCommand::Return { .. }
+            | StreamCommand::Withdraw
+            | StreamCommand::Arrive(_) => {}
             StreamCommand::NodeDown(node) => {
                 if !self.node_dead && should_leave(&self.worker, &self.connection, &node) {
                     return self.node_lost();

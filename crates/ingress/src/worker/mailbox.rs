@@ -1,6 +1,10 @@
 //! What a worker does when the mover or the API asks.
 
-use std::{collections::HashSet, rc::Rc, time::Instant};
+use std::{
+    collections::HashSet,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use foreshift_wire::{
     ConnectionFilter, ConnectionInfo, ConnectionKind, Failover, NodeId, NodeState, SessionId,
@@ -10,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{Worker, accept};
 use crate::{
     connections::Connection,
-    message::{Requests, StreamCommand, ToMover, ToWorker},
+    message::{Requests, Returnable, StreamCommand, ToMover, ToWorker},
 };
 
 /// Connections listed where a filter names no limit.
@@ -80,6 +84,12 @@ fn handle(worker: &Rc<Worker>, message: ToWorker) {
         }
         ToWorker::Drain { idle } => worker.start_draining(idle),
         ToWorker::Close { code, reason } => close_all(worker, code, reason),
+        ToWorker::CloseOver { within, code, reason } => {
+            tokio::task::spawn_local(close_over(worker.clone(), within, code, reason));
+        }
+        ToWorker::Returnable { answer } => {
+            let _ = answer.send(returnable(worker));
+        }
         ToWorker::LastId { answer } => {
             let _ = answer.send(worker.next_id.get());
         }
@@ -169,6 +179,41 @@ fn close_all(worker: &Worker, code: u16, reason: &'static str) {
             connection.command(StreamCommand::Close { code, reason });
         }
     }
+}
+
+/// As [`close_all`], spread, so that their clients do not come back together.
+async fn close_over(worker: Rc<Worker>, within: Duration, code: u16, reason: &'static str) {
+    let start = Instant::now();
+    let ends = |c: &Connection| c.is_stream() || c.kind.get() == ConnectionKind::Tcp;
+    let all = worker.connections.all();
+    let ids: Vec<_> = all.into_iter().filter(|c| ends(c)).map(|c| c.id).collect();
+    for (index, id) in ids.iter().enumerate() {
+        let at = start + within.mul_f64((index as f64 + 0.5) / ids.len() as f64);
+        tokio::time::sleep_until(at.into()).await;
+        if let Some(connection) = worker.connections.get(*id) {
+            connection.command(StreamCommand::Close { code, reason });
+        }
+    }
+}
+
+/// Those whose clients speak `foreshift.v1` and that no hand-over has: each is told of once.
+fn returnable(worker: &Worker) -> Vec<Returnable> {
+    let all = worker.connections.all();
+    let can = |c: &&Rc<Connection>| c.is_stream() && c.instructable.get() && !c.moving.get();
+    let returnable = all.iter().filter(can).filter_map(|connection| {
+        let node = connection.node.borrow().as_ref()?.id.clone();
+        // From now on it is not told to move, either.
+        connection.instructable.set(false);
+        let config = worker.pools[connection.pool].config();
+        Some(Returnable {
+            worker: worker.index,
+            connection: connection.id,
+            to: (connection.pool, node),
+            per_second: config.reconnects_per_second,
+            within: config.migration_within.get(),
+        })
+    });
+    returnable.collect()
 }
 
 /// Ends streams as an operator asked; a request that is being answered is left to end by itself.

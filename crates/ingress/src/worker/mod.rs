@@ -413,6 +413,25 @@ impl Worker {
         Ok(issued)
     }
 
+    /// Takes the token with which a client comes from the process before this one: once.
+    pub(crate) fn take_return(&self, pool: usize, token: &str, session: SessionId) -> Result<(), Refusal> {
+        if self.draining() {
+            return Err(Refusal::Unknown); // it would be sent away again at once
+        }
+        let name = &self.pools[pool].name;
+        self.tokens
+            .take_return(token, name, session, crate::clock::unix_ms())
+    }
+
+    /// A token with which a stream's client may go on with the next process, good for so long.
+    pub(crate) fn return_token(&self, connection: &Connection, good_for: Duration) -> Option<String> {
+        let session = connection.session.get()?;
+        let node = connection.node.borrow().as_ref()?.id.clone();
+        let expires_ms = crate::clock::unix_ms() + good_for.as_millis() as u64;
+        let pool = &self.pools[connection.pool].name;
+        self.tokens.issue_return(pool, &node, session, expires_ms)
+    }
+
     /// Tells the mover something. It ends only after the workers.
     pub(crate) fn tell(&self, message: ToMover) {
         let _ = self.mover.send(message);

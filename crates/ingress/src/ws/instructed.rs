@@ -35,6 +35,15 @@ pub(super) struct Instructed {
     new: Option<NewClient>,
     /// The next instruction, which is said when this move is over: token, time and delay in milliseconds.
     next: Option<(String, u64, u64)>,
+    /// The instruction is to go on with the next process.
+    pub(super) returning: bool,
+}
+
+impl Instructed {
+    /// The client has not answered yet.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.token.is_some() || self.new.is_some()
+    }
 }
 
 /// The client's new connection.
@@ -75,7 +84,13 @@ impl Pair {
             token,
             within_ms,
             delay_ms,
+            reason: "rebalance",
         };
+        self.say_instruction(migrate);
+    }
+
+    /// Puts an instruction in at the next message boundary, and listens to the answer.
+    pub(super) fn say_instruction(&mut self, migrate: Migrate) {
         write_text(&mut self.notice, &migrate.text());
         let whisper = Whisper::new(&self.up.tracker);
         let instructed = self.instructed.get_or_insert_with(|| {
@@ -84,6 +99,7 @@ impl Pair {
                 token: None,
                 new: None,
                 next: None,
+                returning: false,
             })
         });
         instructed.token = Some(migrate.token);
@@ -222,6 +238,12 @@ impl Pair {
             return Ok(());
         };
         if instructed.token.as_deref() != Some(token) || !at_boundary {
+            return Ok(());
+        }
+        if instructed.returning {
+            instructed.token = None;
+            instructed.whisper = None;
+            self.client_returned();
             return Ok(());
         }
         let Some(new) = instructed

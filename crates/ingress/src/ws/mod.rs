@@ -10,6 +10,7 @@ mod handshake;
 mod instructed;
 mod moving;
 mod pair;
+mod returning;
 mod sieve;
 mod whisper;
 

@@ -11,6 +11,7 @@ use foreshift_wire::NodeId;
 use super::{
     frame::{CLOSE, FrameTracker, Opcode, PING, PONG, Sender, Step, close_payload, write_control},
     pair::{End, Pair, violated},
+    returning::MOVED,
     sieve::{Piece, Sieve},
 };
 use crate::{
@@ -110,6 +111,7 @@ impl Pair {
                 within_ms,
                 delay_ms,
             } => self.instruct(token, within_ms, delay_ms),
+            StreamCommand::Return { within, delay } => self.tell_to_return(within, delay),
             StreamCommand::Withdraw => self.withdraw(),
             StreamCommand::Arrive(arrival) => self.arrive(*arrival),
             StreamCommand::Close { code, reason } => return Err(End::Close { code, reason }),
@@ -126,6 +128,9 @@ impl Pair {
     }
 
     fn begin_move(&mut self, to: &NodeId) {
+        if self.has_taken_leave() {
+            return self.tell(StreamEvent::Left);
+        }
         if let Some(retiring) = &mut self.retiring {
             retiring.next = Some(to.clone());
             return;
@@ -420,6 +425,9 @@ impl Pair {
 
     /// The connection to the node broke.
     pub(super) fn node_lost(&mut self) -> Result<(), End> {
+        if self.has_taken_leave() {
+            return Err(MOVED);
+        }
         self.node_dead = true;
         self.late_pong = false;
         self.up.discard();

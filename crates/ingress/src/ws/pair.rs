@@ -13,6 +13,7 @@ use super::{
     handshake::{Handshake, Handshaken},
     instructed::Instructed,
     moving::{Input, Moving, Retiring},
+    returning::{Departing, MOVED},
     sieve::{Piece, Sieve},
 };
 use crate::{
@@ -64,6 +65,8 @@ pub(crate) struct Pair {
     pub(super) attempt: u32,
     /// Where the client was told to move by itself.
     pub(super) instructed: Option<Box<Instructed>>,
+    /// Where the client goes on with another process.
+    pub(super) departing: Option<Departing>,
     /// A message of our own for the client, to be put in at the next message boundary.
     pub(super) notice: Vec<u8>,
     /// Held for the client's connection.
@@ -111,6 +114,7 @@ impl Pair {
             retiring: None,
             attempt: 0,
             instructed: None,
+            departing: None,
             notice: Vec::new(),
             place,
         });
@@ -143,6 +147,10 @@ impl Pair {
         }
         self.poll_new_client(cx);
         loop {
+            self.depart();
+            if self.poll_departing(cx).is_ready() {
+                return Poll::Ready(MOVED);
+            }
             if self.leaving && !self.is_between_nodes() {
                 return Poll::Ready(End::ClientGone);
             }
@@ -153,7 +161,8 @@ impl Pair {
             if let Poll::Ready(end) = self.poll_down(cx) {
                 return Poll::Ready(end);
             }
-            if !(held_back && self.takes_input()) {
+            let goes_on = self.depart() || (held_back && self.takes_input());
+            if !goes_on {
                 return Poll::Pending;
             }
         }
@@ -261,6 +270,9 @@ impl Pair {
         if self.retiring.is_some() {
             return self.retire();
         }
+        if self.has_taken_leave() {
+            return Err(MOVED);
+        }
         if self.closed {
             return Err(End::NodeClosed);
         }
@@ -293,6 +305,9 @@ impl Pair {
 
     /// Takes in what is the application's.
     pub(super) fn take_in(&mut self, bytes: &[u8]) -> Result<(), End> {
+        if self.departing.is_some() {
+            return Ok(()); // nothing but its leave is awaited here
+        }
         match self.input {
             Input::Flowing => {
                 let before = self.up.tracker.messages();
@@ -394,11 +409,13 @@ impl Pair {
                 continue;
             };
             let retiring = self.retiring.is_some();
-            let wanted = |o| o == Opcode::Pong || (retiring && o == Opcode::Close);
+            let departing = self.has_taken_leave();
+            let farewell = retiring || departing;
+            let wanted = |o| o == Opcode::Pong || (farewell && o == Opcode::Close);
             let Ok((used, piece)) = sieve.next(&mut self.down.tracker, bytes, wanted) else {
                 return Err(self.node_broke(between_frames));
             };
-            if self.moving.is_some() || self.late_pong || retiring || !self.down.tracker.at_frame_boundary() {
+            if self.moving.is_some() || self.late_pong || farewell || !self.down.tracker.at_frame_boundary() {
                 self.sieve = Some(sieve);
             }
             bytes = &bytes[used..];
@@ -412,6 +429,7 @@ impl Pair {
                     }
                 }
                 Piece::Taken => {}
+                Piece::Frame(Opcode::Close, ..) if departing => return Err(MOVED),
                 Piece::Frame(Opcode::Close, ..) => self.retire()?,
                 Piece::Frame(_, payload, raw) => {
                     if !self.barrier_passed(&payload) {
@@ -493,7 +511,7 @@ impl Pair {
                     write_control(&mut frame, Sender::Client, CLOSE, &close_payload(code, reason));
                     self.down.keep(&frame);
                 }
-                if !self.node_dead {
+                if !self.node_dead && self.departing.is_none() {
                     tokio::task::spawn_local(farewell(self.node, self.up));
                 }
                 if write_all(&self.client, self.down.unsent(), &mut deadline)
