@@ -129,6 +129,8 @@ async fn an_open_websocket_is_a_connection_and_no_request() {
     let mut at_node = node.accept().await;
     at_node.agree("").await;
     assert_eq!(socket.answer(true).await.status(), 101);
+    // The handshake's place among the requests is given back a moment after its answer was.
+    cluster.report_that(|report| report.nodes[0].in_flight == 0).await;
     let mut request = ask(&cluster).await;
     let mut busy = node.accept().await;
     busy.request()
