@@ -5,21 +5,20 @@
 //! of open files is too low, and the output says so.
 #![allow(clippy::print_stdout, reason = "a bench prints its figures")]
 
+mod common;
+
 use std::{
-    io::{BufRead, BufReader, Write},
     net::SocketAddr,
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
+use common::{Result, Role, open_files, put};
 use foreshift_meta::{Meta, Txn};
-use foreshift_wire::{Capacity, Config, IngressEvent, NodeId, NodeRecord, NodeSpec, NodeState, PoolName};
+use foreshift_wire::{Config, IngressEvent, NodeState, PoolName};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Descriptors that the data plane needs besides two for each socket.
 const SPARE: u64 = 400;
@@ -28,7 +27,7 @@ fn main() -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    match std::env::var("SWITCH_ROLE").as_deref() {
+    match std::env::var("BENCH_ROLE").as_deref() {
         Ok("node") => runtime.block_on(node()),
         Ok("clients") => runtime.block_on(clients()),
         _ => runtime.block_on(measure()),
@@ -113,49 +112,6 @@ async fn clients() -> Result<()> {
     Ok(())
 }
 
-/// A child process in a role; killed with its handle.
-struct Role {
-    child: Child,
-    lines: BufReader<std::process::ChildStdout>,
-}
-
-impl Role {
-    fn start(role: &str) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .env("SWITCH_ROLE", role)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let lines = BufReader::new(child.stdout.take().ok_or("no output")?);
-        Ok(Self { child, lines })
-    }
-
-    fn line(&mut self) -> Result<String> {
-        let mut line = String::new();
-        self.lines.read_line(&mut line)?;
-        Ok(line.trim().to_owned())
-    }
-
-    fn say(&mut self, line: &str) -> Result<()> {
-        let input = self.child.stdin.as_mut().ok_or("no input")?;
-        Ok(writeln!(input, "{line}")?)
-    }
-}
-
-impl Drop for Role {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn open_files() -> u64 {
-    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
-    let line = limits.lines().find(|l| l.starts_with("Max open files"));
-    line.and_then(|l| l.split_whitespace().nth(3)?.parse().ok())
-        .unwrap_or(1024)
-}
-
 async fn measure() -> Result<()> {
     let wanted: u64 = std::env::var("SWITCH_SOCKETS")
         .ok()
@@ -179,30 +135,8 @@ async fn measure() -> Result<()> {
          pool = \"bench\"\naffinity = [{ header = \"x-user\" }]\n[[pool]]\nname = \"bench\"\n",
     )?;
     let (meta, pool) = (Meta::in_memory(), PoolName::new("bench")?);
-    let set = |id: &str, address: SocketAddr, state: NodeState| -> Result<Txn> {
-        let spec = NodeSpec {
-            id: NodeId::new(id)?,
-            address: address.to_string(),
-            zone: String::new(),
-            weight: 1.0,
-            maxconn: None,
-            capacity: Capacity::default(),
-            state: NodeState::Ready,
-            runtime: foreshift_wire::Runtime::default(),
-        };
-        Ok(Txn::new().put_node(
-            &pool,
-            &NodeRecord {
-                spec,
-                observed: state,
-                reason: None,
-                ejected: None,
-                warming: None,
-                agent: Default::default(),
-            },
-        ))
-    };
-    meta.commit(set("old", old_at, NodeState::Ready)?).await?;
+    meta.commit(put(Txn::new(), &pool, "old", old_at, NodeState::Ready)?)
+        .await?;
     let (ingress, mut events) = foreshift_ingress::start(&config, meta.clone()).await?;
     clients.say(&format!("{} {sockets}", ingress.addresses()[0].1))?;
     let opened = tokio::task::spawn_blocking(move || {
@@ -213,26 +147,8 @@ async fn measure() -> Result<()> {
     if line? != "open" {
         return Err("the clients could not connect".into());
     }
-    let both = set("new", new_at, NodeState::Ready)?.put_node(
-        &pool,
-        &NodeRecord {
-            spec: NodeSpec {
-                id: NodeId::new("old")?,
-                address: old_at.to_string(),
-                zone: String::new(),
-                weight: 1.0,
-                maxconn: None,
-                capacity: Capacity::default(),
-                state: NodeState::Draining,
-                runtime: foreshift_wire::Runtime::default(),
-            },
-            observed: NodeState::Draining,
-            reason: None,
-            ejected: None,
-            warming: None,
-            agent: Default::default(),
-        },
-    );
+    let both = put(Txn::new(), &pool, "new", new_at, NodeState::Ready)?;
+    let both = put(both, &pool, "old", old_at, NodeState::Draining)?;
     let begun = Instant::now();
     meta.commit(both).await?;
     let (mut pauses, mut failed) = (Vec::new(), 0);

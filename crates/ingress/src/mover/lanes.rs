@@ -11,6 +11,11 @@ use std::{
 use foreshift_migration::Pacer;
 use foreshift_wire::NodeId;
 
+/// The rate that is kept, so that what a scheduler or a network does to the times, some 100 ms, does not make it more than the limit.
+fn below(per_second: u32) -> u32 {
+    (per_second - per_second / 10).max(1)
+}
+
 /// Sessions that may be ahead of the steady rate: timers tick in milliseconds.
 fn burst(per_second: u32) -> u32 {
     per_second / 20
@@ -45,14 +50,14 @@ impl<T> Lanes<T> {
     fn lane(&mut self, pool: usize, node: &NodeId, per_second: u32) -> &mut Lane<T> {
         let lane = self.lanes.entry((pool, node.clone())).or_insert_with(|| Lane {
             per_second,
-            arrivals: Pacer::new(per_second, 1),
-            door: Pacer::new(per_second, burst(per_second)),
+            arrivals: Pacer::new(below(per_second), 1),
+            door: Pacer::new(below(per_second), burst(per_second)),
             waiting: VecDeque::new(),
         });
         if lane.per_second != per_second {
             lane.per_second = per_second;
-            lane.arrivals = Pacer::new(per_second, 1);
-            lane.door = Pacer::new(per_second, burst(per_second));
+            lane.arrivals = Pacer::new(below(per_second), 1);
+            lane.door = Pacer::new(below(per_second), burst(per_second));
         }
         lane
     }
