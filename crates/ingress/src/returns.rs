@@ -15,6 +15,11 @@ pub(crate) fn closing_time(patience: Duration) -> Duration {
     (patience / 4).min(CLOSING_MAX)
 }
 
+/// When the stream at `index` of so many is closed, from the beginning of a time that closing is spread over.
+pub(crate) fn closing_turn(index: usize, of: usize, within: Duration) -> Duration {
+    within.mul_f64((index as f64 + 0.5) / of.max(1) as f64)
+}
+
 /// When each client is to come back.
 pub(crate) struct Returns {
     /// By pool and node: no more than so many in a second come to each.
@@ -81,6 +86,15 @@ mod tests {
                 prop_assert!(second.count() <= per_second as usize);
             }
         }
+    }
+
+    #[test]
+    fn streams_are_closed_evenly_within_the_last_quarter() {
+        let within = closing_time(Duration::from_secs(40));
+        let turns: Vec<_> = (0..4).map(|i| closing_turn(i, 4, within).as_millis()).collect();
+        assert_eq!(turns, [1_250, 3_750, 6_250, 8_750]);
+        assert_eq!(closing_time(Duration::from_secs(86_400)), CLOSING_MAX);
+        assert_eq!(closing_turn(0, 1, Duration::ZERO), Duration::ZERO);
     }
 
     #[test]

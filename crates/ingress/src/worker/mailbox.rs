@@ -15,6 +15,7 @@ use super::{Worker, accept};
 use crate::{
     connections::Connection,
     message::{Requests, Returnable, StreamCommand, ToMover, ToWorker},
+    returns::closing_turn,
 };
 
 /// Connections listed where a filter names no limit.
@@ -188,7 +189,7 @@ async fn close_over(worker: Rc<Worker>, within: Duration, code: u16, reason: &'s
     let all = worker.connections.all();
     let ids: Vec<_> = all.into_iter().filter(|c| ends(c)).map(|c| c.id).collect();
     for (index, id) in ids.iter().enumerate() {
-        let at = start + within.mul_f64((index as f64 + 0.5) / ids.len() as f64);
+        let at = start + closing_turn(index, ids.len(), within);
         tokio::time::sleep_until(at.into()).await;
         if let Some(connection) = worker.connections.get(*id) {
             connection.command(StreamCommand::Close { code, reason });
