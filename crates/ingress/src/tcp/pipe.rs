@@ -15,8 +15,9 @@ use tokio::net::TcpStream;
 const PIPES_MAX: usize = 256;
 /// Pipes kept for the next transfer.
 const KEPT_MAX: usize = 16;
-/// What a pipe should hold. Where the system allows less, it holds less.
-const CAPACITY: usize = 1024 * 1024;
+/// What a pipe should hold; where the system allows less, it holds less. Measured: with 1 MiB a bulk transfer cost a third more CPU
+/// and was half as fast, as what waits in it has left the processor's caches.
+const CAPACITY: usize = 128 * 1024;
 
 /// The pipes of one worker.
 #[derive(Default)]
