@@ -229,6 +229,23 @@ async fn still_listens(node: &Node, within: Duration) -> bool {
     }
 }
 
+/// The node that took a stream over from the dead one that still counts as its node, and control is told of it. `None`
+/// where none did, or where it is not known any more.
+pub(crate) fn taken_over<R>(
+    worker: &Worker,
+    connection: &Connection,
+    taken: Option<(NodeId, Stream, R)>,
+) -> Option<(Rc<Node>, Stream, R)> {
+    let table = &worker.pools[connection.pool].table;
+    let taken = taken.and_then(|(id, stream, resumed)| Some((table.node(&id)?, stream, resumed)));
+    let dead = connection.node.borrow().as_ref().map(|node| node.id.clone());
+    if let Some(dead) = dead {
+        let to = taken.as_ref().map(|(node, ..)| node.id.clone());
+        tell_failed_over(worker, connection, &dead, to);
+    }
+    taken
+}
+
 /// Tells control where a stream of a dead node went.
 pub(crate) fn tell_failed_over(worker: &Worker, connection: &Connection, from: &NodeId, to: Option<NodeId>) {
     let Some(session) = connection.session.get() else {

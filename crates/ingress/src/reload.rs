@@ -23,7 +23,7 @@ use crate::{
     listen::{Open, Sockets, bind_all, listener},
     message::{ToMover, ToWorker},
     tls::{Certificates, Settings},
-    worker::Shared,
+    worker::{self, Shared},
 };
 
 /// Numbers left to a process for the connections that it still takes while another one begins.
@@ -80,6 +80,11 @@ impl Running {
         listeners
             .map(|(name, listening)| (name.clone(), listening.address))
             .collect()
+    }
+
+    /// A listener of the configuration as workers are told of it.
+    fn listener(&self, config: &Config, index: usize) -> Result<worker::Listener, Error> {
+        listener(config, index, |pool| self.index_of(pool), &self.certificates)
     }
 
     fn index_of(&self, pool: &PoolName) -> Option<usize> {
@@ -151,12 +156,7 @@ impl Handle {
             let Some(index) = config.listener.iter().position(|l| l.name == name) else {
                 continue;
             };
-            let listener = listener(
-                config,
-                index,
-                |pool| running.index_of(pool),
-                &running.certificates,
-            )?;
+            let listener = running.listener(config, index)?;
             let listening = Listening {
                 configured: config.listener[index].address,
                 address,
@@ -271,12 +271,7 @@ impl Handle {
             if new.iter().any(|s| s.name == stays.name) {
                 continue;
             }
-            let listener = listener(
-                config,
-                index,
-                |pool| running.index_of(pool),
-                &running.certificates,
-            )?;
+            let listener = running.listener(config, index)?;
             self.tell_workers(|| ToWorker::Listen {
                 sockets: Vec::new(),
                 listener: listener.clone(),

@@ -11,7 +11,8 @@ use super::{
 use crate::{
     connections::micros_since,
     elsewhere::{
-        Begun, Moving, connect_later, open_later, set_out, should_leave, take_over, tell_failed_over,
+        Begun, Moving, connect_later, open_later, set_out, should_leave, take_over, taken_over,
+        tell_failed_over,
     },
     message::{Reached, StreamCommand, StreamEvent},
     stream::Stream,
@@ -147,20 +148,7 @@ impl EventStream<'_> {
     }
 
     fn failed_over(&mut self, taken: Option<(NodeId, Stream, Resumed)>) -> Result<(), Ended> {
-        let dead = self.node_of_now();
-        let taken = taken.and_then(|(node, stream, resumed)| {
-            let node = self.pool().table.node(&node)?;
-            Some((node, stream, resumed))
-        });
-        if let Some(dead) = dead {
-            tell_failed_over(
-                self.worker,
-                self.connection,
-                &dead.id,
-                taken.as_ref().map(|(node, ..)| node.id.clone()),
-            );
-        }
-        let Some((node, stream, resumed)) = taken else {
+        let Some((node, stream, resumed)) = taken_over(self.worker, self.connection, taken) else {
             return Err(Ended::Broken { by_node: true });
         };
         self.go_on(&node, stream, resumed.framing);

@@ -11,7 +11,8 @@ use super::framed::{End, Framed, Input};
 use crate::{
     connections::micros_since,
     elsewhere::{
-        Begun, Moving, connect_later, open_later, set_out, should_leave, take_over, tell_failed_over,
+        Begun, Moving, connect_later, open_later, set_out, should_leave, take_over, taken_over,
+        tell_failed_over,
     },
     message::{Reached, StreamCommand, StreamEvent},
     stream::Stream,
@@ -239,13 +240,7 @@ impl Framed {
     }
 
     fn failed_over(&mut self, taken: Option<(NodeId, Stream, Vec<u8>)>) -> Result<(), End> {
-        let taken =
-            taken.and_then(|(id, stream, behind)| Some((self.pool().table.node(&id)?, stream, behind)));
-        if let Some(dead) = self.node_of_now() {
-            let to = taken.as_ref().map(|(node, ..)| node.id.clone());
-            tell_failed_over(&self.worker, &self.connection, &dead.id, to);
-        }
-        let Some((node, stream, behind)) = taken else {
+        let Some((node, stream, behind)) = taken_over(&self.worker, &self.connection, taken) else {
             return Err(LOST);
         };
         self.worker.serve_by(&self.connection, &node);

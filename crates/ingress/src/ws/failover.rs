@@ -11,7 +11,7 @@ use super::{
     pair::{End, Pair},
 };
 use crate::{
-    elsewhere::{take_over, tell_failed_over},
+    elsewhere::{take_over, taken_over, tell_failed_over},
     message::{Reached, StreamCommand},
     stream::Stream,
 };
@@ -43,13 +43,7 @@ impl Pair {
     }
 
     pub(super) fn failed_over(&mut self, taken: Option<(NodeId, Stream, Vec<u8>)>) -> Result<(), End> {
-        let taken =
-            taken.and_then(|(id, stream, behind)| Some((self.pool().table.node(&id)?, stream, behind)));
-        if let Some(dead) = self.node_of_now() {
-            let to = taken.as_ref().map(|(node, ..)| node.id.clone());
-            tell_failed_over(&self.worker, &self.connection, &dead.id, to);
-        }
-        let Some((node, stream, behind)) = taken else {
+        let Some((node, stream, behind)) = taken_over(&self.worker, &self.connection, taken) else {
             return Err(LOST);
         };
         self.worker.serve_by(&self.connection, &node);
