@@ -2,7 +2,7 @@
 
 mod common;
 
-use std::{net::SocketAddr, time::Duration};
+use std::net::SocketAddr;
 
 use common::{
     Cluster, PATIENCE,

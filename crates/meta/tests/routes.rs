@@ -28,6 +28,7 @@ fn node(name: &str, weight: f64) -> NodeRecord {
             weight,
             maxconn: None,
             capacity: Capacity::default(),
+            required_partitions: Vec::new(),
             state: NodeState::Ready,
             runtime: foreshift_wire::Runtime::default(),
         },

@@ -20,6 +20,7 @@ mod report;
 mod request;
 mod runtime;
 mod series;
+mod session;
 mod source;
 
 pub use affinity::{AffinityView, MovedBucket, Override, PinRequest};
@@ -28,12 +29,14 @@ pub use config::{
     AccessLog, Api, CertificateField, ClientAuth, Config, ConfigError, ConfigWarning, Cookie, Duration,
     Failover, ForecastConfig, Framing, HealthCheck, IngressConfig, KeySelector, Limits, Listener,
     ListenerCertificate, MetaConfig, MetaStore, Mode, ModelScaling, ModelSignal, NodeConfig, Pool,
-    PoolForecast, PoolTls, Protocol, ProxyVersion, SameSite, Strategy, Traces, Trigger, UpstreamProtocol,
+    PoolForecast, PoolTls, Protocol, ProxyVersion, ReplayWay, SameSite, Strategy, Traces, Trigger,
+    UpstreamProtocol,
 };
 pub use config::{
     AgentCheck, AgentReports, LabelMatcher, MetricMapping, MetricSelector, Orca, PrometheusScrape, SignalMap,
 };
 pub use config::{Circuit, EjectedSessions, Outlier, Overflow, Retry, RetryOn, SlowStart};
+pub use config::{Session, SessionAccess, SessionEngine, SessionPartition, SessionToken, Undeclared};
 pub use connection::{ConnectionFilter, ConnectionInfo, ConnectionKind, MigrateRequest};
 pub use event::{Event, IngressEvent};
 pub use forecast::{ForecastView, QuantilePath, Scored};
@@ -58,4 +61,5 @@ pub use runtime::{
     Count, EntryFilter, HealthChange, HealthOrder, Info, NodeChange, PoolInfo, Runtime, WeightOrder,
 };
 pub use series::{Resolution, SeriesFilter, SeriesMetric, SeriesPoint, SeriesView};
+pub use session::{Epoch, InvalidPartition, PartitionName, PartitionPattern, Version};
 pub use source::{SourceKind, SourceView};

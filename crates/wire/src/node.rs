@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::{ForecastView, Mode, NodeId, PoolName, Runtime, SourceView};
+use crate::{ForecastView, Mode, NodeId, PartitionPattern, PoolName, Runtime, SourceView};
 
 /// Where a node is in its life. Only `ready` nodes are given new keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
@@ -56,6 +56,10 @@ pub struct NodeSpec {
     /// What it can carry.
     #[serde(default)]
     pub capacity: Capacity,
+    /// Partitions of a session's state that it needs when the session moves to it: `auth`, `game/*`, `*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub required_partitions: Vec<PartitionPattern>,
     /// State wished by the operator: `ready`, `draining` or `down`. Health checks decide between `ready` and
     /// what is observed; they never override `draining` or `down`.
     #[serde(default = "ready")]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use crate::{Capacity, ForecastView, Mode, NodeId, NodeSpec, NodeState, Plan, PoolName};
+use crate::{Capacity, ForecastView, Mode, NodeId, NodeSpec, NodeState, PartitionPattern, Plan, PoolName};
 
 /// Body of `PUT /v1/pools/{pool}/nodes/{id}/state`: the operator's wish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -100,6 +100,10 @@ pub struct NodeRequest {
     /// What it can carry.
     #[serde(default)]
     pub capacity: Capacity,
+    /// Partitions of a session's state that it needs when the session moves to it: `auth`, `game/*`, `*`.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub required_partitions: Vec<PartitionPattern>,
     /// `ready` (the default), `draining` or `down`.
     #[serde(default)]
     pub state: Option<NodeState>,
@@ -114,6 +118,7 @@ impl From<NodeRequest> for NodeSpec {
             weight: request.weight.unwrap_or(1.0),
             maxconn: request.maxconn,
             capacity: request.capacity,
+            required_partitions: request.required_partitions,
             state: request.state.unwrap_or(NodeState::Ready),
             runtime: crate::Runtime::default(),
         }

@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use foreshift_wire::{AgentCheck, AgentReports, MetricMapping, Orca, PrometheusScrape, SignalMap};
 use foreshift_wire::{
     Capacity, Circuit, Config, Duration, Failover, Framing, HealthCheck, Mode, ModelScaling, ModelSignal,
-    Outlier, Pool, PoolForecast, PoolTls, ProxyVersion, Retry, SlowStart, Strategy, Traces, Trigger,
-    UpstreamProtocol,
+    Outlier, Pool, PoolForecast, PoolTls, ProxyVersion, ReplayWay, Retry, SlowStart, Strategy, Traces,
+    Trigger, UpstreamProtocol,
+};
+use foreshift_wire::{
+    ListenerCertificate, NodeId, PoolName, Session, SessionAccess, SessionPartition, SessionToken,
 };
 use toml::Value;
 
@@ -18,6 +21,12 @@ const LEAST: &str = r#"
     traces = {}
     [agent]
     token_file = "var/agent.token"
+    [session]
+    tls = { certificate = "state.pem", key = "state.key" }
+    [[session.partition]]
+    name = "cart"
+    [[session.token]]
+    file = "var/a.token"
     [[listener]]
     name = "web"
     address = "127.0.0.1:8080"
@@ -60,6 +69,7 @@ fn all_keys() -> Config {
         token_file: "var/agent.token".into(),
         address: Some(([127, 0, 0, 1], 8091).into()),
     });
+    config.session = Some(session());
     config.listener[0].request_id = Some("X-Request-Id".into());
     config.listener[0].proxy_protocol = Some(ProxyVersion::V1);
     config.listener[0].framing = Some(Framing::LengthPrefix(4));
@@ -73,6 +83,7 @@ fn all_keys() -> Config {
     } = config.pool.remove(0);
     let duration = Duration::from_secs(1);
     node[0].maxconn = Some(1);
+    node[0].required_partitions = vec!["cart".parse().unwrap()];
     node[0].capacity = Capacity {
         requests_in_flight: Some(1),
         connections: Some(1),
@@ -106,6 +117,8 @@ fn all_keys() -> Config {
         }),
         handoff_path: Some("/handoff".into()),
         resume_path: Some("/resume".into()),
+        replay: ReplayWay::Push,
+        replay_path: Some("/state".into()),
         failover: Failover::Close,
         upstream_protocol: UpstreamProtocol::Auto,
         send_proxy_protocol: Some(ProxyVersion::V2),
@@ -155,6 +168,35 @@ fn all_keys() -> Config {
         node,
     });
     config
+}
+
+fn session() -> Session {
+    Session {
+        urls: vec!["redis://127.0.0.1:6379".into()],
+        redis_view: Some(([127, 0, 0, 1], 6390).into()),
+        address: Some(([127, 0, 0, 1], 8092).into()),
+        tls: Some(ListenerCertificate {
+            certificate: "state.pem".into(),
+            key: "state.key".into(),
+            client_ca: Some("ca.pem".into()),
+            client_auth: Default::default(),
+        }),
+        partition: vec![SessionPartition {
+            name: "cart".parse().unwrap(),
+            pool: PoolName::new("app").ok(),
+            max_bytes: Some(1),
+            lifetime: Some(Duration::from_secs(1)),
+            required_by: vec!["*".into()],
+            secret: true,
+        }],
+        token: vec![SessionToken {
+            file: "var/a.token".into(),
+            node: NodeId::new("a").ok(),
+            partitions: vec!["cart".parse().unwrap()],
+            access: SessionAccess::Read,
+        }],
+        ..Session::default()
+    }
 }
 
 fn signal_map() -> SignalMap {
@@ -240,6 +282,7 @@ fn every_documented_default_is_the_default() {
     let defaults = leaves_of(&Config::parse(LEAST).unwrap());
     let sections = [
         "ingress.traces",
+        "session.tls",
         "pool.circuit",
         "pool.outlier",
         "pool.slow_start",
@@ -258,7 +301,12 @@ fn every_documented_default_is_the_default() {
             "none" => assert_eq!(defaults.get(&key), None, "{key}"),
             // Spelled out in LEAST to have what is in it.
             "[]" if sections.contains(&key.as_str()) => {}
-            default => assert_eq!(defaults.get(&key).map(String::as_str), Some(default), "{key}"),
+            "[]" => assert_eq!(defaults.get(&key).map(String::as_str), Some("[]"), "{key}"),
+            default => {
+                // Of a list, what is in it.
+                let default = default.trim_matches(['[', ']']);
+                assert_eq!(defaults.get(&key).map(String::as_str), Some(default), "{key}");
+            }
         }
     }
 }

@@ -138,6 +138,7 @@ pub(super) fn merged(config: &NodeConfig, former: Option<&NodeRecord>) -> NodeSp
         weight: config.weight,
         maxconn: config.maxconn,
         capacity: config.capacity.clone(),
+        required_partitions: config.required_partitions.clone(),
         state: former.map_or(NodeState::Ready, |former| former.spec.state),
         runtime: former.map_or_else(Default::default, |former| former.spec.runtime),
     }

@@ -65,6 +65,7 @@ pub fn put(txn: Txn, pool: &PoolName, id: &str, address: SocketAddr, state: Node
         weight: 1.0,
         maxconn: None,
         capacity: Capacity::default(),
+        required_partitions: Vec::new(),
         state,
         runtime: foreshift_wire::Runtime::default(),
     };

@@ -260,6 +260,7 @@ pub fn record(index: usize, address: SocketAddr, observed: NodeState) -> NodeRec
             weight: 1.0,
             maxconn: None,
             capacity: foreshift_wire::Capacity::default(),
+            required_partitions: Vec::new(),
             state: NodeState::Ready,
             runtime: foreshift_wire::Runtime::default(),
         },

@@ -8,10 +8,11 @@ use super::Config;
 use crate::{ChangeKind, KeyChange};
 
 /// Keys that are read once, at the start; what is below them too.
-const NEED_RESTART: [&str; 7] = [
+const NEED_RESTART: [&str; 8] = [
     "agent",
     "api",
     "meta",
+    "session",
     "ingress.workers",
     "ingress.zone",
     "ingress.handover_socket",
@@ -46,6 +47,7 @@ impl Config {
         config.agent = running.agent.clone();
         config.api = running.api.clone();
         config.meta = running.meta.clone();
+        config.session = running.session.clone();
         config.ingress.workers = running.ingress.workers;
         config.ingress.zone = running.ingress.zone.clone();
         config.ingress.handover_socket = running.ingress.handover_socket.clone();

@@ -7,6 +7,7 @@ mod place;
 mod pool;
 mod resilience;
 mod server;
+mod session;
 mod signals;
 mod warning;
 
@@ -55,6 +56,12 @@ fn read(text: &str) -> Result<Config, Vec<ConfigError>> {
     pool::check(&config, &mut findings);
     if let Some(agent) = &config.agent {
         signals::agent(agent, &mut findings);
+    }
+    if let Some(session) = &config.session {
+        session::check(&config, session, &mut findings);
+    }
+    for (n, pool) in config.pool.iter().enumerate() {
+        session::pool(&config, pool, &mut findings.of(format!("pool[{n}]")));
     }
     let mut found = findings.0;
     // What is missing altogether has no line of its own, and may only be the consequence of something else.

@@ -15,6 +15,7 @@ mod outlier;
 mod pool;
 mod proxy;
 mod retry;
+mod session;
 mod signals;
 mod tls;
 
@@ -30,11 +31,12 @@ pub use log::{AccessLog, Traces};
 pub use metric::{LabelMatcher, MetricMapping, MetricSelector};
 pub use outlier::{EjectedSessions, Outlier, SlowStart};
 pub use pool::{
-    Failover, HealthCheck, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, Strategy,
-    Trigger, UpstreamProtocol,
+    Failover, HealthCheck, Mode, ModelScaling, ModelSignal, NodeConfig, Pool, PoolForecast, ReplayWay,
+    Strategy, Trigger, UpstreamProtocol,
 };
 pub use proxy::ProxyVersion;
 pub use retry::{Retry, RetryOn};
+pub use session::{Session, SessionAccess, SessionEngine, SessionPartition, SessionToken, Undeclared};
 pub use signals::{AgentCheck, AgentReports, Orca, PrometheusScrape, SignalMap};
 pub use tls::{ClientAuth, ListenerCertificate, PoolTls};
 
@@ -57,6 +59,9 @@ pub struct Config {
     /// Takes the reports of `foreshift agent`; not at all where absent.
     #[serde(default)]
     pub agent: Option<AgentReports>,
+    /// Keeps the state of sessions; not at all where absent.
+    #[serde(default)]
+    pub session: Option<Session>,
     /// Where clients connect; at least one.
     #[serde(default)]
     pub listener: Vec<Listener>,

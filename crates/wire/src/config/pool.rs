@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use super::{AgentCheck, Orca, PrometheusScrape};
 use super::{Circuit, Duration, Outlier, PoolTls, ProxyVersion, Retry, SlowStart};
-use crate::{Capacity, NodeId, PoolName};
+use crate::{Capacity, NodeId, PartitionPattern, PoolName};
 
 /// `[[pool]]`
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,12 @@ pub struct Pool {
     /// Path at which the new node is given the state.
     #[serde(default)]
     pub resume_path: Option<String>,
+    /// How a node that a session moves to comes by the partitions that it requires. Needs `[session]`.
+    #[serde(default)]
+    pub replay: ReplayWay,
+    /// Path below which nodes are sent partitions, where `replay` is `push`.
+    #[serde(default)]
+    pub replay_path: Option<String>,
     /// What happens to the WebSockets of a node that dies.
     #[serde(default)]
     pub failover: Failover,
@@ -185,6 +191,19 @@ pub enum Strategy {
     Client,
     /// The client where all its streams can be told, else the proxy.
     Auto,
+}
+
+/// How a node comes by the partitions of a session that moves to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplayWay {
+    /// It is sent them at `replay_path` where there is one; else it fetches them.
+    #[default]
+    Auto,
+    /// It is sent them before the switch.
+    Push,
+    /// It fetches them, with the one-time token that comes with the request that it resumes.
+    Pull,
 }
 
 /// What happens to the WebSockets of a node that dies.
@@ -311,6 +330,9 @@ pub struct NodeConfig {
     /// What it can carry.
     #[serde(default)]
     pub capacity: Capacity,
+    /// Partitions of a session's state that it needs when the session moves to it: `auth`, `game/*`, `*`.
+    #[serde(default)]
+    pub required_partitions: Vec<PartitionPattern>,
 }
 
 fn weight() -> f64 {

@@ -1,0 +1,23 @@
+//! The state of sessions, in named partitions, over engines.
+//!
+//! [`Sessions`] is the service: it knows who may read and write what, seals values, draws versions and fences nodes that no
+//! longer serve a session. Below it an [`Engine`] keeps what it is given, durably and one write of a partition after the
+//! other. Above it are the ways in: HTTP (in `control`), Rust, and the plain Redis protocol.
+//!
+//! The promise: while one node serves a session, each of its partitions is linearizable; what was acknowledged is durable as far as
+//! the engine is; what a node writes after it lost the session is refused.
+
+mod clock;
+pub mod engine;
+mod error;
+mod sessions;
+
+pub use engine::Engine;
+pub use error::{Error, Refusal};
+pub use sessions::{
+    Access, Batch, Caller, Change, Entry, Expiry, If, Part, PartitionInfo, Select, Served, SessionInfo,
+    Sessions, Value, Written,
+};
+
+/// A future of an engine or of the service, whose type is forgotten.
+pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;
