@@ -1,0 +1,4 @@
+//! What tests of several files share.
+#![allow(dead_code, reason = "no test uses all of it")]
+
+pub(crate) mod laws;
