@@ -3,6 +3,7 @@
 //! A target is a plain function of bytes, so that libfuzzer drives it (`fuzz_targets/`) and an ordinary test puts its corpus
 //! through it (`tests/corpus.rs`). It panics where a law is broken: that no bytes make a parser panic is the least of them.
 
+mod entries;
 mod http;
 mod proxy;
 mod reports;
@@ -17,6 +18,7 @@ pub type Target = (&'static str, fn(&[u8]));
 pub const TARGETS: &[Target] = &[
     ("agent_check", reports::agent_check),
     ("chunked", http::chunked),
+    ("entries", entries::body),
     ("jwt_claim", http::jwt_claim),
     ("metric_selector", reports::metric_selector),
     ("orca_header", reports::orca_header),

@@ -95,4 +95,6 @@ fn the_corpus_has_what_is_accepted_and_not_refused_alone() {
         parsers::token_claim(&read("jwt_claim/text")).as_deref(),
         Some(&b"ann"[..])
     );
+    let entries = foreshift_wire::entries::decode(read("entries/delta").split_off(1).into(), 64);
+    assert_eq!(entries.map(|items| items.len()), Ok(3));
 }

@@ -8,6 +8,7 @@ mod affinity;
 mod agent;
 mod config;
 mod connection;
+pub mod entries;
 mod event;
 mod forecast;
 mod id;
