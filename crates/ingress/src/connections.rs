@@ -20,6 +20,7 @@ use crate::{
     loads::Loads,
     message::StreamCommand,
     node::{Node, Own},
+    reigns::Reign,
 };
 
 /// What a report takes from a connection, and starts anew.
@@ -51,6 +52,10 @@ pub(crate) struct Connection {
     pub(crate) bytes: Cell<u64>,
     pub(crate) switches: Cell<u32>,
     pub(crate) moving: Cell<bool>,
+    /// It ends with its next answer.
+    pub(crate) ends: Cell<bool>,
+    /// Since when its node serves its session, where that was asked.
+    pub(crate) reign: Cell<Option<Reign>>,
     /// Its client can be told to move by itself.
     pub(crate) instructable: Cell<bool>,
     delta: Cell<Delta>,
@@ -172,6 +177,8 @@ impl Connections {
             bytes: Cell::new(0),
             switches: Cell::new(0),
             moving: Cell::new(false),
+            ends: Cell::new(false),
+            reign: Cell::new(None),
             instructable: Cell::new(false),
             delta: Cell::default(),
             touched: Cell::new(false),
@@ -190,6 +197,7 @@ impl Connections {
         }
         self.leave_session(connection);
         connection.session.set(Some(session));
+        connection.reign.set(None);
         connection.key.borrow_mut().clone_from(key);
         self.by_session
             .borrow_mut()

@@ -9,6 +9,7 @@ use foreshift_meta::Meta;
 use foreshift_placement::{Keyed, Secret};
 use foreshift_wire::{
     Config, ConnectionFilter, ConnectionInfo, IngressEvent, IngressReport, NodeReport, PoolName, PoolReport,
+    SessionId,
 };
 use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
@@ -23,6 +24,7 @@ use crate::{
     mover,
     reload::Running,
     spans::Spans,
+    state::SessionState,
     tls::Certificates,
     worker::{self, LISTED},
 };
@@ -41,6 +43,8 @@ pub struct Start {
     pub inherited: Vec<Inherited>,
     /// Connections are numbered from above this on: above all that a process before this one may still use.
     pub first_id: u64,
+    /// Where sessions' state is kept, which follows them then.
+    pub state: Option<Arc<dyn SessionState>>,
 }
 
 /// Starts the data plane: listens, and routes as `meta` says. Must be called on a tokio runtime.
@@ -62,6 +66,7 @@ pub async fn start_with(
     let Start {
         mut inherited,
         first_id,
+        state,
     } = start;
     let secret = foreshift_meta::routes::secret(&meta, rand::random()).await?;
     let secret = Secret::from_bytes(secret);
@@ -94,7 +99,7 @@ pub async fn start_with(
             .transpose()?,
         None => None,
     };
-    let shared = Arc::new(worker::Shared::new(certificates.clone()));
+    let shared = Arc::new(worker::Shared::new(certificates.clone(), state.clone()));
     let (to_mover, inbox) = mpsc::unbounded_channel();
     let mut workers = Vec::new();
     for index in 0..count {
@@ -212,6 +217,13 @@ impl Handle {
             answer,
         });
         closed.await.into_iter().sum()
+    }
+
+    /// Lets go of a session that ended or was revoked: its WebSockets are closed with 1008, its event streams and TCP connections
+    /// end, and its other connections are closed behind their next answer.
+    pub fn end_session(&self, session: SessionId) {
+        self.forget_reigns();
+        self.tell_workers(|| ToWorker::EndSession(session));
     }
 
     /// Whether every worker knows a ready node of the pool: what metadata says arrives a moment later.

@@ -30,10 +30,12 @@ mod orca;
 #[doc(hidden)]
 pub mod parsers;
 mod proxy_protocol;
+mod reigns;
 mod reload;
 mod returns;
 mod spans;
 mod sse;
+mod state;
 mod stream;
 mod table;
 mod tcp;
@@ -46,3 +48,4 @@ pub use error::Error;
 pub use handle::{Handle, Start, start, start_with};
 pub use listen::{Inherited, Open};
 pub use reload::Prepared;
+pub use state::{Later, Portion, Serving, SessionState};

@@ -102,6 +102,8 @@ pub(crate) enum ToWorker {
         filter: Arc<ConnectionFilter>,
         answer: oneshot::Sender<u64>,
     },
+    /// Let go of a session's connections, whatever their pool.
+    EndSession(SessionId),
     /// How many connections are open?
     Open { answer: oneshot::Sender<usize> },
     /// Has the pool a node that is ready?
@@ -110,6 +112,9 @@ pub(crate) enum ToWorker {
         answer: oneshot::Sender<bool>,
     },
 }
+
+/// Why the streams of a session that ended are closed.
+pub(crate) const SESSION_ENDED: &str = "the session ended";
 
 /// A stream whose client can be told to go on with another process.
 #[derive(Debug)]

@@ -138,6 +138,11 @@ impl Handle {
         self.lock().shared.clients()
     }
 
+    /// What was said of sessions' reigns is asked for anew.
+    pub(crate) fn forget_reigns(&self) {
+        self.lock().shared.reigns.changed();
+    }
+
     pub(crate) fn tell_workers(&self, message: impl Fn() -> ToWorker) {
         for worker in self.workers.iter() {
             let _ = worker.send(message());

@@ -75,6 +75,7 @@ async fn next(cluster: &Cluster) -> Handle {
     let start = Start {
         inherited: inherited.collect(),
         first_id,
+        ..Start::default()
     };
     let started = foreshift_ingress::start_with(&cluster.config, cluster.meta.clone(), start).await;
     started.unwrap().0

@@ -265,7 +265,11 @@ async fn start_ingress(
     inherited: Vec<Inherited>,
     first_id: u64,
 ) -> Result<(Handle, mpsc::UnboundedReceiver<IngressEvent>)> {
-    let start = Start { inherited, first_id };
+    let start = Start {
+        inherited,
+        first_id,
+        ..Start::default()
+    };
     let started = foreshift_ingress::start_with(&read.config, meta.clone(), start).await;
     started.map_err(|error| read.blame(error.key(), error))
 }

@@ -179,7 +179,8 @@ impl Answer<'_, '_> {
             return self.upgrade(response, input, reply).await;
         }
         let mut framing = response.framing;
-        let keeps = framing != Framing::UntilClose && self.head.keep_alive && !self.worker.draining();
+        let ends = self.worker.draining() || self.connection.ends.get();
+        let keeps = framing != Framing::UntilClose && self.head.keep_alive && !ends;
         if let Some(cookie) = &self.head.issue {
             issue_cookie(&mut reply, cookie, &self.head.key, self.client.is_tls());
         }

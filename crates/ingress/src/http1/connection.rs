@@ -293,6 +293,7 @@ impl Http1 {
             connection: &self.connection,
             input: &mut self.input,
             head_bytes: &mut self.head,
+            head_end: 0,
             deadline: &mut self.deadline,
             request,
             marking: &self.listener.marking,

@@ -25,6 +25,7 @@ use crate::{
     marking::{Mark, Marking},
     message::Offer,
     node::Node,
+    reigns::EPOCH,
     sse,
     stream::Stream,
     upstream::{Cause, Tries},
@@ -56,6 +57,8 @@ pub(crate) struct Exchange<'a> {
     pub(crate) connection: &'a Rc<Connection>,
     pub(crate) input: &'a mut Input,
     pub(crate) head_bytes: &'a mut Vec<u8>,
+    /// Where what is said of the node of a try begins in `head_bytes`.
+    pub(crate) head_end: usize,
     pub(crate) deadline: &'a mut Deadline,
     /// The request line, where it is logged.
     pub(crate) request: Option<String>,
@@ -141,7 +144,18 @@ impl Exchange<'_> {
         line(self.head_bytes, b"Foreshift-Session", &digits);
         let mut id = itoa(self.connection.id.0);
         line(self.head_bytes, b"Foreshift-Connection", id.text());
+        self.head_end = self.head_bytes.len();
         self.head_bytes.extend_from_slice(b"\r\n");
+    }
+
+    /// Tells the node of the try under way since when it serves the session, where state is kept.
+    fn tell_reign(&mut self) -> Result<(), Reject> {
+        if let Some(epoch) = self.worker.reign(self.pool, self.connection)? {
+            self.head_bytes.truncate(self.head_end);
+            line(self.head_bytes, EPOCH.as_bytes(), itoa(epoch.0).text());
+            self.head_bytes.extend_from_slice(b"\r\n");
+        }
+        Ok(())
     }
 
     /// One try over a connection, which was used before or not.
@@ -152,6 +166,9 @@ impl Exchange<'_> {
         (mut stream, mut reused): (Stream, bool),
         started: Instant,
     ) -> Step {
+        if let Err(reject) = self.tell_reign() {
+            return Step::Done(self.refuse(head, reject).await);
+        }
         let node = &tries.node().clone();
         let asked = asked(head);
         node.begin(started);
@@ -347,7 +364,8 @@ impl Exchange<'_> {
     async fn refuse(&mut self, head: &RequestHead, reject: Reject) -> Outcome {
         self.log(reject.status, 0, 0, None);
         // A body that was not read to its end would be taken for the next request.
-        let keep_alive = head.keep_alive && head.framing == Framing::Empty && !self.worker.draining();
+        let ends = self.worker.draining() || self.connection.ends.get();
+        let keep_alive = head.keep_alive && head.framing == Framing::Empty && !ends;
         let response = reject.response(keep_alive, head.method != Method::Head);
         self.deadline.after(Duration::from_secs(5));
         let written = write_all(self.client, &response, self.deadline).await;

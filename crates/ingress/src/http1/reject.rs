@@ -24,6 +24,7 @@ impl Reject {
         Self::new(403, "Forbidden", refusal.text())
     }
 
+    pub(crate) const REVOKED: Self = Self::new(403, "Forbidden", "this session was revoked");
     pub(crate) const MALFORMED: Self = Self::new(400, "Bad Request", "the request head is malformed");
     pub(crate) const BARE_LF: Self = Self::new(400, "Bad Request", "lines must end in CR LF");
     pub(crate) const FRAMING: Self = Self::new(
@@ -70,17 +71,21 @@ impl Reject {
         "HTTP/1.0, HTTP/1.1 and HTTP/2 are served here",
     );
 
-    /// The body: a problem document, RFC 9457.
-    pub(crate) fn body(&self) -> String {
-        format!(
+    /// The body and its type: plain text where something is forbidden, else a problem document, RFC 9457.
+    pub(crate) fn body(&self) -> (String, &'static str) {
+        if self.status == 403 {
+            return (format!("{}\n", self.detail), "text/plain");
+        }
+        let problem = format!(
             "{{\"type\":\"about:blank\",\"title\":\"{}\",\"status\":{},\"detail\":\"{}\"}}\n",
             self.title, self.status, self.detail
-        )
+        );
+        (problem, "application/problem+json")
     }
 
     /// The whole HTTP/1.1 answer.
     pub(crate) fn response(&self, keep_alive: bool, with_body: bool) -> Vec<u8> {
-        let body = self.body();
+        let (body, kind) = self.body();
         let connection = if keep_alive { "keep-alive" } else { "close" };
         let retry = if self.status == 503 {
             "Retry-After: 1\r\n"
@@ -88,7 +93,7 @@ impl Reject {
             ""
         };
         let mut response = format!(
-            "HTTP/1.1 {} {}\r\nContent-Type: application/problem+json\r\nContent-Length: {}\r\n{retry}Connection: {connection}\r\n\r\n",
+            "HTTP/1.1 {} {}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n{retry}Connection: {connection}\r\n\r\n",
             self.status,
             self.title,
             body.len(),

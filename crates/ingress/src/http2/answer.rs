@@ -213,13 +213,17 @@ impl Answering {
     async fn one_try(
         &self,
         tries: &mut Tries<'_>,
-        request: Request<RequestBody>,
+        mut request: Request<RequestBody>,
         (asked, http2): (Asked, bool),
         guard: &mut Guard,
     ) -> Result<Tried, Reject> {
         let connect = async |node: &Rc<Node>| sender(&self.client, &self.stream, node, http2).await;
         let sender = tries.connect(connect).await?;
         let node = tries.node().clone();
+        if let Some(epoch) = self.client.worker.reign(self.pool(), &self.stream)? {
+            let headers = request.headers_mut();
+            headers.insert("foreshift-epoch", HeaderValue::from(epoch.0));
+        }
         guard.begin(node.clone());
         let sent = sender.send(&node, request);
         let (response, back) = match tokio::time::timeout(tries.time(asked), sent).await {
@@ -289,11 +293,7 @@ fn issue_cookie<B>(response: &mut Response<B>, cookie: &Cookie, key: &Key, secur
 }
 
 fn refusal(reject: Reject) -> Response<AnswerBody> {
-    // A token's refusal is text, as over HTTP/1.1.
-    let (body, kind) = match reject.status {
-        403 => (format!("{}\n", reject.detail), "text/plain"),
-        _ => (reject.body(), "application/problem+json"),
-    };
+    let (body, kind) = reject.body();
     let body = Bytes::from(body);
     let mut response = Response::new(AnswerBody::Own(Some(body)));
     *response.status_mut() = StatusCode::from_u16(reject.status).unwrap_or(StatusCode::BAD_GATEWAY);

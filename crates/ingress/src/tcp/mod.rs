@@ -98,6 +98,7 @@ async fn reach(
     let mut tries = Tries::begin(worker, pool, connection, session, true).await.ok()?;
     let connect = async |node: &Rc<Node>| worker.connect(pool, node, connection).await;
     let connected = tries.connect(connect).await.ok()?;
+    worker.reign(pool, connection).ok()?;
     Some((connected, tries.into_stream()))
 }
 

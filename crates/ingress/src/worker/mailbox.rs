@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use super::{Worker, accept};
 use crate::{
     connections::Connection,
-    message::{Requests, Returnable, StreamCommand, ToMover, ToWorker},
+    message::{Requests, Returnable, SESSION_ENDED, StreamCommand, ToMover, ToWorker},
     returns::closing_turn,
 };
 
@@ -83,6 +83,7 @@ fn handle(worker: &Rc<Worker>, message: ToWorker) {
         ToWorker::CloseStreams { filter, answer } => {
             let _ = answer.send(close_streams(worker, &filter));
         }
+        ToWorker::EndSession(session) => end_session(worker, session),
         ToWorker::Drain { idle } => worker.start_draining(idle),
         ToWorker::Close { code, reason } => close_all(worker, code, reason),
         ToWorker::CloseOver { within, code, reason } => {
@@ -215,6 +216,21 @@ fn returnable(worker: &Worker) -> Vec<Returnable> {
         })
     });
     returnable.collect()
+}
+
+/// Closes a session's streams; its other connections end with their next answer.
+fn end_session(worker: &Worker, session: SessionId) {
+    for pool in 0..worker.pools.len() {
+        for connection in worker.connections.of_session(pool, session) {
+            connection.ends.set(true);
+            if connection.is_stream() || connection.kind.get() == ConnectionKind::Tcp {
+                connection.command(StreamCommand::Close {
+                    code: 1008,
+                    reason: SESSION_ENDED,
+                });
+            }
+        }
+    }
 }
 
 /// Ends streams as an operator asked; a request that is being answered is left to end by itself.

@@ -44,7 +44,9 @@ use crate::{
     message::{StreamEvent, ToMover, ToWorker},
     node::Node,
     proxy_protocol::{self, Header},
+    reigns::Reigns,
     spans::Spans,
+    state::SessionState,
     stream::Stream,
     table::Table,
     tls::{self, Certificates, ListenerTls, PoolTls},
@@ -61,12 +63,14 @@ pub(crate) struct Shared {
     open: AtomicUsize,
     per_source: Mutex<HashMap<IpAddr, u32>>,
     certificates: Arc<Certificates>,
+    pub(crate) reigns: Reigns,
 }
 
 impl Shared {
-    pub(crate) fn new(certificates: Arc<Certificates>) -> Self {
+    pub(crate) fn new(certificates: Arc<Certificates>, state: Option<Arc<dyn SessionState>>) -> Self {
         Self {
             certificates,
+            reigns: Reigns::over(state),
             ..Self::default()
         }
     }

@@ -2,14 +2,16 @@
 
 use std::{rc::Rc, time::Instant};
 
-use foreshift_wire::{ConnectionKind, SessionId};
+use foreshift_wire::{ConnectionKind, Epoch, SessionId};
 use tokio::{sync::oneshot, time};
 
 use super::{Pool, Worker};
 use crate::{
     connections::Connection,
-    message::{StreamEvent, ToMover},
+    http1::Reject,
+    message::{SESSION_ENDED, StreamCommand, StreamEvent, ToMover},
     node::Node,
+    reigns::{Reign, Revoked},
     table::{Route, WAIT_GRACE},
 };
 
@@ -71,6 +73,7 @@ impl Worker {
         if current.as_ref().is_some_and(|c| Rc::ptr_eq(c, node)) {
             return;
         }
+        connection.reign.set(None);
         let streams = connection.is_stream();
         if let Some(old) = current.replace(node.clone()) {
             old.detach();
@@ -82,6 +85,27 @@ impl Worker {
         if streams {
             node.room.open_stream();
         }
+    }
+
+    /// Since when the connection's node serves its session. `None` where no state is kept.
+    #[inline]
+    pub(crate) fn reign(&self, pool: &Pool, connection: &Connection) -> Result<Option<Epoch>, Reject> {
+        match self.shared.reigns.are_kept() {
+            true => self.reign_of(pool, connection),
+            false => Ok(None),
+        }
+    }
+
+    fn reign_of(&self, pool: &Pool, connection: &Connection) -> Result<Option<Epoch>, Reject> {
+        let node = connection.node.borrow();
+        let (Some(session), Some(node)) = (connection.session.get(), &*node) else {
+            return Ok(None);
+        };
+        let (reigns, said) = (&self.shared.reigns, connection.reign.get());
+        let reign = reigns.of(said, &pool.name, session, &node.id);
+        let reign = reign.map_err(|Revoked| Reject::REVOKED)?;
+        connection.reign.set(reign);
+        Ok(reign.map(Reign::epoch))
     }
 
     /// A request of the connection was answered.
@@ -99,6 +123,12 @@ impl Worker {
         let Some(session) = connection.session.get() else {
             return;
         };
+        if connection.ends.get() {
+            connection.command(StreamCommand::Close {
+                code: 1008,
+                reason: SESSION_ENDED,
+            });
+        }
         if pool.table.in_transit(session) {
             connection.moving.set(true);
             let (pool, worker) = (connection.pool, self.index);
