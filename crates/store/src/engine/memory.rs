@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use foreshift_wire::{PartitionName, SessionId, Version};
 
-use super::{Engine, Expiry, Head, Outcome, Record, Row, Rows, Select, Write};
+use super::{Cursor, Engine, Expiry, Head, Outcome, Page, Record, Row, Rows, Select, Write};
 use crate::{BoxFuture, Error, Refusal};
 
 /// Removed keys that a partition remembers, for deltas.
@@ -310,17 +310,20 @@ impl Engine for Memory {
         ready(self.apply(write))
     }
 
-    fn page(&self, after: Option<SessionId>) -> BoxFuture<'_, Result<Vec<(SessionId, Record)>, Error>> {
+    fn page(&self, from: Option<Cursor>) -> BoxFuture<'_, Result<Page, Error>> {
+        let after = from.and_then(|Cursor(after)| after.parse().ok()).map(SessionId);
         let sessions = self.lock();
         let above = sessions
             .iter()
             .filter(|(id, _)| after.is_none_or(|after| **id > after));
-        ready(
-            above
-                .take(PAGE)
-                .map(|(id, session)| (*id, session.record.clone()))
-                .collect(),
-        )
+        let sessions: Vec<_> = above
+            .take(PAGE)
+            .map(|(id, session)| (*id, session.record.clone()))
+            .collect();
+        let is_full = sessions.len() == PAGE;
+        let last = sessions.last().filter(|_| is_full);
+        let next = last.map(|(id, _)| Cursor(id.0.to_string()));
+        ready(Page { sessions, next })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

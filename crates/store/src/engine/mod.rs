@@ -186,6 +186,19 @@ pub struct Rows {
     pub is_delta: bool,
 }
 
+/// Where a page ended. Only the engine knows what it means; one that it did not make is refused or is as the first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// Some of all sessions.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Revoked ones and those that ended and are not cleared yet too.
+    pub sessions: Vec<(SessionId, Record)>,
+    /// Where the next one begins; `None` where this is the last.
+    pub next: Option<Cursor>,
+}
+
 /// Keeps sessions and their partitions.
 pub trait Engine: Send + Sync + 'static {
     /// A session, where there is one; revoked ones too.
@@ -219,8 +232,11 @@ pub trait Engine: Send + Sync + 'static {
     /// Carries a write out. An engine that has no record of the session refuses it.
     fn write(&self, write: Write) -> BoxFuture<'_, Result<Outcome, Error>>;
 
-    /// Some sessions with ids above `after`, in their order: for sweeps, lists and rotation. Empty: there are no more.
-    fn page(&self, after: Option<SessionId>) -> BoxFuture<'_, Result<Vec<(SessionId, Record)>, Error>>;
+    /// Some sessions, from where the page before ended: for sweeps, lists and rotation.
+    ///
+    /// In any order, as engines that hash their keys have none. A session that is there from the first page to the last is in
+    /// one of them, and may be in several; one that comes or goes meanwhile may be in one or not. A page may be empty.
+    fn page(&self, from: Option<Cursor>) -> BoxFuture<'_, Result<Page, Error>>;
 
     /// Ends it; what was acknowledged is stored.
     fn close(&self) -> BoxFuture<'_, ()>;
