@@ -33,12 +33,21 @@ impl Sessions {
     ) -> Result<Part, Error> {
         caller.may_with(SessionAccess::Read, "read", partition)?;
         self.record(session).await?;
-        let rows = self
-            .0
-            .engine
-            .read(session, partition.clone(), select, unix_ms())
-            .await?;
-        let rows = rows.ok_or(Refusal::NotFound("partition"))?;
+        let part = self.opened(session, partition, select).await?;
+        part.ok_or_else(|| Refusal::NotFound("partition").into())
+    }
+
+    /// A partition with its values open. Nobody is asked who reads, and no use is noted: for reads and for replay.
+    pub(super) async fn opened(
+        &self,
+        session: SessionId,
+        partition: &PartitionName,
+        select: Select,
+    ) -> Result<Option<Part>, Error> {
+        let engine = &self.0.engine;
+        let Some(rows) = engine.read(session, partition.clone(), select, unix_ms()).await? else {
+            return Ok(None);
+        };
         let entry = |row: crate::engine::Row| {
             Ok(Entry {
                 key: row.key,
@@ -46,11 +55,11 @@ impl Sessions {
                 value: row.value.map(|sealed| Value::decode(&sealed)).transpose()?,
             })
         };
-        Ok(Part {
+        Ok(Some(Part {
             info: rows.head.into(),
             entries: rows.rows.into_iter().map(entry).collect::<Result<_, Error>>()?,
             is_delta: rows.is_delta,
-        })
+        }))
     }
 
     /// Does a batch, or refuses all of it.
