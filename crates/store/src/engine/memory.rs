@@ -8,11 +8,12 @@ use std::{
 use bytes::Bytes;
 use foreshift_wire::{PartitionName, SessionId, Version};
 
-use super::{Cursor, Engine, Expiry, Head, Outcome, Page, Record, Row, Rows, Select, Write};
+use super::{
+    Cursor, Engine, Expiry, Head, Outcome, PARTITIONS_MAX, Page, REMOVED_MAX, Record, Row, Rows, Select,
+    Write, too_many_partitions,
+};
 use crate::{BoxFuture, Error, Refusal};
 
-/// Removed keys that a partition remembers, for deltas.
-const REMOVED_MAX: usize = 256;
 /// Sessions of a page.
 const PAGE: usize = 256;
 
@@ -124,7 +125,7 @@ impl Memory {
         let Some(session) = sessions.get_mut(&write.session) else {
             return Outcome::Refused(Refusal::NoSession);
         };
-        if let Some(refusal) = refusal(&session.record, &write) {
+        if let Some(refusal) = session.record.refusal(&write) {
             return Outcome::Refused(refusal);
         }
         let others: u64 = session
@@ -153,6 +154,9 @@ impl Memory {
         });
         match next.take(&write) {
             Err(refusal) => Outcome::Refused(refusal),
+            Ok(_) if current.is_none() && session.partitions.len() >= PARTITIONS_MAX => {
+                Outcome::Refused(too_many_partitions())
+            }
             Ok(_) if next.bytes() + others > write.max_session_bytes => Outcome::Refused(Refusal::TooLarge {
                 what: "the session",
                 bytes: next.bytes() + others,
@@ -216,23 +220,6 @@ impl Partition {
         self.forget();
         Ok((removed, added))
     }
-}
-
-/// Why a session takes no write of this caller.
-fn refusal(record: &Record, write: &Write) -> Option<Refusal> {
-    if record.revoked_ms.is_some() {
-        return Some(Refusal::Revoked);
-    }
-    if write.now_ms >= record.ends_ms {
-        return Some(Refusal::NoSession);
-    }
-    let node = write.fence.node.as_ref();
-    let other_node = node.is_some_and(|node| record.owner.as_ref().is_some_and(|owner| owner != node));
-    let other_reign = write.fence.epoch.is_some_and(|epoch| epoch != record.epoch);
-    (other_node || other_reign).then(|| Refusal::Fenced {
-        owner: record.owner.clone(),
-        epoch: record.epoch,
-    })
 }
 
 fn ready<'a, T: Send + 'a>(value: T) -> BoxFuture<'a, Result<T, Error>> {
@@ -311,7 +298,7 @@ impl Engine for Memory {
     }
 
     fn page(&self, from: Option<Cursor>) -> BoxFuture<'_, Result<Page, Error>> {
-        let after = from.and_then(|Cursor(after)| after.parse().ok()).map(SessionId);
+        let after = from.and_then(|cursor| cursor.session());
         let sessions = self.lock();
         let above = sessions
             .iter()
@@ -322,7 +309,7 @@ impl Engine for Memory {
             .collect();
         let is_full = sessions.len() == PAGE;
         let last = sessions.last().filter(|_| is_full);
-        let next = last.map(|(id, _)| Cursor(id.0.to_string()));
+        let next = last.map(|(id, _)| Cursor::after(*id));
         ready(Page { sessions, next })
     }
 

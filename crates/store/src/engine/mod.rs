@@ -3,14 +3,21 @@
 //! An engine orders the writes of each partition, checks a write's conditions and its fence in the same step in which it
 //! stores it, and has stored it for good (as far as it can) when it says so. It never sees what a value means: values come sealed.
 
+mod embedded;
 mod memory;
 
 use bytes::Bytes;
 use foreshift_wire::{Epoch, NodeId, PartitionName, PoolName, SessionId, Version};
 
+pub use embedded::Embedded;
 pub use memory::Memory;
 
-use crate::{BoxFuture, Error};
+use crate::{BoxFuture, Error, Refusal};
+
+/// Removed keys that a partition remembers, for deltas.
+pub(crate) const REMOVED_MAX: usize = 256;
+/// Partitions of a session, those that ended or lost their last key included.
+pub(crate) const PARTITIONS_MAX: usize = 1_024;
 
 /// A session as engines keep it, beside its partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +38,32 @@ pub struct Record {
     pub revoked_ms: Option<u64>,
     /// Its own key, sealed with a master key.
     pub key: Bytes,
+}
+
+impl Record {
+    /// Why the session takes no such write.
+    pub(crate) fn refusal(&self, write: &Write) -> Option<Refusal> {
+        if self.revoked_ms.is_some() {
+            return Some(Refusal::Revoked);
+        }
+        if write.now_ms >= self.ends_ms {
+            return Some(Refusal::NoSession);
+        }
+        let Fence { node, epoch } = &write.fence;
+        let other_node = node.is_some() && self.owner.is_some() && *node != self.owner;
+        let other_reign = epoch.is_some_and(|epoch| epoch != self.epoch);
+        (other_node || other_reign).then(|| Refusal::Fenced {
+            owner: self.owner.clone(),
+            epoch: self.epoch,
+        })
+    }
+}
+
+/// What a write of one partition too many is told.
+pub(crate) fn too_many_partitions() -> Refusal {
+    Refusal::Invalid(format!(
+        "a session has {PARTITIONS_MAX} partitions at most, those that ended included; end the session, or use fewer names"
+    ))
 }
 
 /// What a node must be for its write to be taken.
@@ -131,7 +164,7 @@ pub enum Outcome {
     /// The partition has this version already: draw a higher one.
     Behind(Version),
     /// It was refused.
-    Refused(crate::Refusal),
+    Refused(Refusal),
 }
 
 /// A partition without its values.
@@ -189,6 +222,17 @@ pub struct Rows {
 /// Where a page ended. Only the engine knows what it means; one that it did not make is refused or is as the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor(pub String);
+
+impl Cursor {
+    /// That of an engine whose sessions lie in the order of their ids.
+    fn after(session: SessionId) -> Self {
+        Self(session.0.to_string())
+    }
+
+    fn session(&self) -> Option<SessionId> {
+        self.0.parse().ok().map(SessionId)
+    }
+}
 
 /// Some of all sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

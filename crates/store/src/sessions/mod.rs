@@ -4,6 +4,7 @@
 
 mod access;
 mod life;
+mod open;
 mod partitions;
 mod registry;
 mod types;

@@ -1,0 +1,37 @@
+//! Opens sessions as the configuration says.
+
+use std::sync::Arc;
+
+use foreshift_wire::{Pool, Session, SessionEngine};
+
+use super::Sessions;
+use crate::{Engine, Error, engine::Embedded};
+
+impl Sessions {
+    /// Opens the configured engine.
+    ///
+    /// [`Error::File`] names a file that is damaged, locked by another process, of another format, or cannot be made; it stays as
+    /// it is. [`Error::Unavailable`]: the servers cannot be reached.
+    pub async fn open(config: &Session, _pools: &[Pool]) -> Result<Self, Error> {
+        Ok(Self::over(engine(config).await?, config.clone()))
+    }
+}
+
+async fn engine(config: &Session) -> Result<Arc<dyn Engine>, Error> {
+    match config.engine {
+        SessionEngine::Embedded => {
+            let (path, cache) = (config.path.clone(), config.cache_bytes);
+            let opened = tokio::task::spawn_blocking(move || Embedded::open(&path, cache)).await;
+            // The task is neither aborted nor does it panic; were it so, nothing was opened.
+            let opened = opened.map_err(|e| Error::Unavailable {
+                detail: e.to_string(),
+                unknown: false,
+            })?;
+            Ok(Arc::new(opened?))
+        }
+        SessionEngine::Redis => Err(Error::Unavailable {
+            detail: "this program has no Redis engine yet; set session.engine = \"embedded\"".into(),
+            unknown: false,
+        }),
+    }
+}
