@@ -253,8 +253,17 @@ impl Engine for Memory {
         ready(Ok(()))
     }
 
-    fn clear(&self, session: SessionId, record: Option<Record>) -> BoxFuture<'_, Result<(), Error>> {
+    fn clear(
+        &self,
+        session: SessionId,
+        expected: Option<Record>,
+        record: Option<Record>,
+    ) -> BoxFuture<'_, Result<Result<(), Option<Record>>, Error>> {
         let mut sessions = self.lock();
+        let found = sessions.get(&session).map(|s| s.record.clone());
+        if found != expected {
+            return ready(Err(found));
+        }
         match record {
             Some(record) => {
                 let partitions = BTreeMap::new();
@@ -262,7 +271,7 @@ impl Engine for Memory {
             }
             None => drop(sessions.remove(&session)),
         }
-        ready(())
+        ready(Ok(()))
     }
 
     fn heads(&self, session: SessionId, now_ms: u64) -> BoxFuture<'_, Result<Vec<Head>, Error>> {

@@ -257,8 +257,14 @@ pub trait Engine: Send + Sync + 'static {
         record: Record,
     ) -> BoxFuture<'_, Result<Result<(), Option<Record>>, Error>>;
 
-    /// Removes all partitions of a session, and its record where `record` is `None`; else that stays in its place.
-    fn clear(&self, session: SessionId, record: Option<Record>) -> BoxFuture<'_, Result<(), Error>>;
+    /// Removes all partitions of a session, and puts `record` in the place of its record, where that still is as `expected`; else
+    /// gives what is there and changes nothing. So whoever ends a session does not remove what began anew meanwhile.
+    fn clear(
+        &self,
+        session: SessionId,
+        expected: Option<Record>,
+        record: Option<Record>,
+    ) -> BoxFuture<'_, Result<Result<(), Option<Record>>, Error>>;
 
     /// A session's partitions, by name; those that ended before `now_ms` are left out. One that lost its last key stays, with its
     /// version and without keys, for deltas; conditions take it for absent.

@@ -43,9 +43,13 @@ impl Sessions {
     /// Ends a session: its state is deleted. Its id begins anew, empty, where the ingress serves it again.
     pub async fn end(&self, caller: &Caller, session: SessionId) -> Result<(), Error> {
         caller.may(SessionAccess::Admin, "end", "sessions")?;
-        self.record(session).await?;
+        let mut record = Some(self.record(session).await?);
         self.0.registry.forget(session);
-        self.0.engine.clear(session, None).await
+        // Whatever became of it meanwhile, it ends.
+        while let Err(found) = self.0.engine.clear(session, record, None).await? {
+            record = found;
+        }
+        Ok(())
     }
 
     /// The record of a session that is there. One that the ingress serves and that has none yet begins.

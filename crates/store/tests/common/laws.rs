@@ -30,7 +30,7 @@ pub(crate) enum Op {
         is_revoked: bool,
     },
     /// Removes partitions, and the record or not.
-    Clear { session: u8, keeps: bool },
+    Clear { session: u8, expects: bool, keeps: bool },
     /// Writes.
     Write {
         session: u8,
@@ -140,10 +140,11 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
             back,
         },
     );
+    let expects = proptest::bool::weighted(0.7);
     prop_oneof![
         2 => (-300..2_000i32).prop_map(Op::Pass),
         3 => record(),
-        1 => (0..3u8, any::<bool>()).prop_map(|(session, keeps)| Op::Clear { session, keeps }),
+        1 => (0..3u8, expects, any::<bool>()).prop_map(|(session, expects, keeps)| Op::Clear { session, expects, keeps }),
         10 => write(),
         2 => fill,
         5 => read,
@@ -215,7 +216,11 @@ impl Law<'_> {
                 };
                 self.put(self.id(*session), *expects, record).await;
             }
-            Op::Clear { session, keeps } => self.clear(self.id(*session), *keeps).await,
+            Op::Clear {
+                session,
+                expects,
+                keeps,
+            } => self.clear(self.id(*session), *expects, *keeps).await,
             Op::Write { .. } => {
                 let write = self.write_of(op);
                 self.write(write).await;
@@ -353,11 +358,16 @@ impl Law<'_> {
         );
     }
 
-    async fn clear(&self, id: SessionId, keeps: bool) {
+    async fn clear(&self, id: SessionId, expects: bool, keeps: bool) {
         let found = self.model.record(id).await.expect("model");
+        let expected = match expects {
+            true => found.clone(),
+            false => Some(other()),
+        };
         let record = found.filter(|_| keeps);
-        self.model.clear(id, record.clone()).await.expect("model");
-        self.engine.clear(id, record).await.expect("clear");
+        let model = self.model.clear(id, expected.clone(), record.clone()).await;
+        let engine = self.engine.clear(id, expected, record).await;
+        assert_eq!(engine.expect("clear"), model.expect("model"), "clear");
     }
 
     async fn write(&self, write: Write) {
@@ -418,6 +428,20 @@ impl Law<'_> {
         }
         let model = self.model.page(None).await.expect("model").sessions;
         assert_eq!(found.into_iter().collect::<Vec<_>>(), model, "pages");
+    }
+}
+
+/// A record that is never there.
+fn other() -> Record {
+    Record {
+        pool: None,
+        created_ms: 1,
+        used_ms: 1,
+        ends_ms: 1,
+        owner: None,
+        epoch: Epoch(1),
+        revoked_ms: None,
+        key: Bytes::new(),
     }
 }
 

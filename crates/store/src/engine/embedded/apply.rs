@@ -77,7 +77,16 @@ impl Tables<'_> {
         Ok(Ok(()))
     }
 
-    pub(super) fn clear(&mut self, session: SessionId, record: Option<&Record>) -> Result<(), Fault> {
+    pub(super) fn clear(
+        &mut self,
+        session: SessionId,
+        expected: Option<&Record>,
+        record: Option<&Record>,
+    ) -> Result<Result<(), Option<Record>>, Fault> {
+        let found = read::record(&self.records, session)?;
+        if found.as_ref() != expected {
+            return Ok(Err(found));
+        }
         self.is_changed = true;
         match record {
             Some(record) => drop(self.records.insert(session.0, &*layout::encode_record(record))?),
@@ -85,7 +94,7 @@ impl Tables<'_> {
         }
         let (from, to) = layout::session_span(session);
         self.state.retain_in(&*from..&*to, |_, _| false)?;
-        Ok(())
+        Ok(Ok(()))
     }
 
     pub(super) fn write(&mut self, write: &Write) -> Result<Outcome, Fault> {

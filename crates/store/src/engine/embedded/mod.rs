@@ -89,6 +89,14 @@ impl Embedded {
         })?
     }
 
+    async fn ask_record(&self, request: Request) -> Result<Result<(), Option<Record>>, Error> {
+        // A record has some hundred bytes.
+        match self.ask(request, 1024).await? {
+            Answer::Record(done) => Ok(done),
+            Answer::Write(_) => Err(self.shared.closed()),
+        }
+    }
+
     /// Reads here and now.
     fn snapshot<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, Fault>) -> Result<T, Error> {
         let read = self.shared.read(work);
@@ -166,16 +174,21 @@ impl Engine for Embedded {
             expected,
             record,
         };
-        Box::pin(async move {
-            match self.ask(request, 1024).await? {
-                Answer::PutRecord(put) => Ok(put),
-                Answer::Write(_) | Answer::Clear => Err(self.shared.closed()),
-            }
-        })
+        Box::pin(self.ask_record(request))
     }
 
-    fn clear(&self, session: SessionId, record: Option<Record>) -> BoxFuture<'_, Result<(), Error>> {
-        Box::pin(async move { self.ask(Request::Clear { session, record }, 1024).await.map(drop) })
+    fn clear(
+        &self,
+        session: SessionId,
+        expected: Option<Record>,
+        record: Option<Record>,
+    ) -> BoxFuture<'_, Result<Result<(), Option<Record>>, Error>> {
+        let request = Request::Clear {
+            session,
+            expected,
+            record,
+        };
+        Box::pin(self.ask_record(request))
     }
 
     fn heads(&self, session: SessionId, now_ms: u64) -> BoxFuture<'_, Result<Vec<Head>, Error>> {
@@ -198,7 +211,7 @@ impl Engine for Embedded {
         Box::pin(async move {
             match self.ask(Request::Write(write), bytes).await? {
                 Answer::Write(outcome) => Ok(outcome),
-                Answer::PutRecord(_) | Answer::Clear => Err(self.shared.closed()),
+                Answer::Record(_) => Err(self.shared.closed()),
             }
         })
     }

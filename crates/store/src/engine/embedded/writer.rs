@@ -39,6 +39,7 @@ pub(super) enum Request {
     },
     Clear {
         session: SessionId,
+        expected: Option<Record>,
         record: Option<Record>,
     },
 }
@@ -46,8 +47,8 @@ pub(super) enum Request {
 /// What came of it.
 pub(super) enum Answer {
     Write(Outcome),
-    PutRecord(Result<(), Option<Record>>),
-    Clear,
+    /// Done, or the record is another one.
+    Record(Result<(), Option<Record>>),
 }
 
 /// A request that waits for its answer.
@@ -236,11 +237,12 @@ fn answer(tables: &mut Tables<'_>, request: &Request) -> Result<Answer, Fault> {
             session,
             expected,
             record,
-        } => Answer::PutRecord(tables.put_record(*session, expected.as_ref(), record)?),
-        Request::Clear { session, record } => {
-            tables.clear(*session, record.as_ref())?;
-            Answer::Clear
-        }
+        } => Answer::Record(tables.put_record(*session, expected.as_ref(), record)?),
+        Request::Clear {
+            session,
+            expected,
+            record,
+        } => Answer::Record(tables.clear(*session, expected.as_ref(), record.as_ref())?),
     })
 }
 
