@@ -21,7 +21,6 @@ mod pools;
 mod reload;
 mod start;
 mod stop;
-mod token;
 
 pub use bus::Events;
 pub use data_plane::DataPlane;

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, sync::Arc};
 
 use foreshift_meta::{Meta, routes};
 use foreshift_placement::Secret;
+use foreshift_secret::Token;
 use foreshift_wire::{Config, IngressEvent};
 use tokio::{
     net::TcpListener,
@@ -20,7 +21,6 @@ use crate::{
     pools::Pools,
     reload::ReloadRequest,
     stop::stopped,
-    token::Token,
 };
 
 /// A running control. Dropping it stops everything at once; [`Handle::shutdown`] stops it in order.

@@ -10,10 +10,12 @@
 mod clock;
 pub mod engine;
 mod error;
+mod seal;
 mod sessions;
 
 pub use engine::Engine;
 pub use error::{Error, Refusal};
+pub use seal::{KeyFile, KeyId, MasterKey};
 pub use sessions::{
     Access, Batch, Caller, Change, Entry, Expiry, If, Part, PartitionInfo, Select, Served, SessionInfo,
     Sessions, Value, Written,

@@ -31,6 +31,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use foreshift_secret::Token;
 use foreshift_wire::PoolName;
 use tokio::sync::{mpsc, watch};
 use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
@@ -39,9 +40,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 pub(crate) use agents::router as agent_router;
 pub(crate) use serve::serve;
 
-use crate::{
-    bus::Bus, data_plane::SharedPlane, pool::PoolHandle, pools::Pools, reload::ReloadRequest, token::Token,
-};
+use crate::{bus::Bus, data_plane::SharedPlane, pool::PoolHandle, pools::Pools, reload::ReloadRequest};
 use problem::ApiError;
 
 /// Longest request body.

@@ -1,4 +1,4 @@
-//! The token by which agents are known.
+//! The token by which somebody is known: an agent, a node, an operator.
 
 use std::{
     fs::{self, OpenOptions},
@@ -8,6 +8,7 @@ use std::{
 };
 
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// Shorter ones can be guessed.
 const CHARS_MIN: usize = 16;
@@ -15,7 +16,7 @@ const CHARS_MIN: usize = 16;
 const CHARS_MAX: usize = 1_024;
 
 /// A secret that is compared in a time that tells nothing about it.
-pub(crate) struct Token(Box<[u8]>);
+pub struct Token(Zeroizing<Box<[u8]>>);
 
 impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -25,8 +26,8 @@ impl std::fmt::Debug for Token {
 
 impl Token {
     /// Reads the file, or makes it with a new token that only its owner can read.
-    pub(crate) fn open(file: &Path) -> io::Result<Self> {
-        match fs::read_to_string(file) {
+    pub fn open(file: &Path) -> io::Result<Self> {
+        match fs::read_to_string(file).map(Zeroizing::new) {
             Ok(text) => Self::checked(&text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(file),
             Err(error) => Err(error),
@@ -37,10 +38,16 @@ impl Token {
         if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             fs::create_dir_all(folder)?;
         }
-        let token = format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>());
+        let token = Zeroizing::new(format!(
+            "{:032x}{:032x}",
+            rand::random::<u128>(),
+            rand::random::<u128>()
+        ));
         let mut options = OpenOptions::new();
         let made = options.write(true).create_new(true).mode(0o600).open(file);
-        made?.write_all(format!("{token}\n").as_bytes())?;
+        let mut made = made?;
+        made.write_all(token.as_bytes())?;
+        made.write_all(b"\n")?;
         Self::checked(&token)
     }
 
@@ -52,11 +59,11 @@ impl Token {
                 format!("holds no token: one line of {CHARS_MIN} to {CHARS_MAX} visible ASCII characters");
             return Err(io::Error::new(io::ErrorKind::InvalidData, rule));
         }
-        Ok(Self(token.as_bytes().into()))
+        Ok(Self(Zeroizing::new(token.as_bytes().into())))
     }
 
     /// Whether it is this one.
-    pub(crate) fn is(&self, sent: &[u8]) -> bool {
+    pub fn is(&self, sent: &[u8]) -> bool {
         self.0.ct_eq(sent).into()
     }
 }
