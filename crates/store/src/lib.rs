@@ -17,8 +17,8 @@ pub use engine::Engine;
 pub use error::{Error, Refusal};
 pub use seal::{KeyFile, KeyId, MasterKey};
 pub use sessions::{
-    Access, Batch, Caller, Change, Entry, Expiry, If, Part, PartitionInfo, Select, Served, SessionInfo,
-    Sessions, Value, Written,
+    Access, Batch, Caller, Change, Entry, Expiry, If, KeyUse, Part, PartitionInfo, Select, Served,
+    SessionInfo, Sessions, Value, Written,
 };
 
 /// A future of an engine or of the service, whose type is forgotten.

@@ -187,10 +187,10 @@ impl KeyFile {
         Ok(masters)
     }
 
-    fn unusable(&self, why: impl ToString) -> Error {
+    fn unusable(&self, why: impl fmt::Display) -> Error {
         Error::File {
             file: self.0.clone(),
-            detail: why.to_string(),
+            detail: format!("{why}"),
         }
     }
 }

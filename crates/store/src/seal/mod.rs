@@ -11,6 +11,7 @@ mod cache;
 mod data;
 mod file;
 mod ring;
+mod rotate;
 
 use std::{
     path::{Path, PathBuf},
@@ -20,11 +21,18 @@ use std::{
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
 use foreshift_wire::SessionId;
+use jiff::Timestamp;
 
-pub(crate) use self::data::{DataKey, OVERHEAD, Place};
 pub use self::file::{KeyFile, KeyId, MasterKey};
-use self::{cache::Cache, ring::Ring};
-use crate::Error;
+use self::{
+    cache::Cache,
+    ring::{Ring, master_of},
+};
+pub(crate) use self::{
+    data::{DataKey, Place},
+    rotate::{Pass, pass},
+};
+use crate::{Engine, Error, engine::Record};
 
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 12;
@@ -58,13 +66,29 @@ pub(crate) struct Seal {
 
 impl Seal {
     /// With a master key that nobody else has: what it seals is lost with the process. `bytes` is the memory for opened keys.
-    pub(crate) fn in_memory(bytes: u64) -> Result<Self, Error> {
-        Ok(Self::new(None, Ring::of_one()?, bytes))
+    pub(crate) fn in_memory(bytes: u64) -> Self {
+        let ring = Ring::of_one().expect("the system draws random numbers, and 32 bytes are a key");
+        Self::new(None, ring, bytes)
     }
 
-    /// With the keys of a file, which must be there.
-    pub(crate) fn of(file: &Path, bytes: u64) -> Result<Self, Error> {
+    /// With the keys of a file, which is made where there is none. Refused where the engine has sessions that need another one: a
+    /// new key would not open them, and would hide that the right file is missing. Only some sessions are looked at.
+    pub(crate) async fn open(file: &Path, engine: &dyn Engine, bytes: u64) -> Result<Self, Error> {
+        let some = some(engine).await?;
+        let keys = KeyFile::at(file);
+        if keys.list()?.is_none() {
+            if let Some(id) = some.iter().find_map(|(_, record)| master_of(&record.key)) {
+                return Err(Error::File {
+                    file: file.to_owned(),
+                    detail: format!(
+                        "is not there, but sessions are sealed with its master key {id}; put it back"
+                    ),
+                });
+            }
+            keys.make(Timestamp::now())?;
+        }
         let ring = Ring::read(file)?;
+        some.iter().try_for_each(|(_, record)| ring.has(&record.key))?;
         Ok(Self::new(Some(file.to_owned()), ring, bytes))
     }
 
@@ -74,6 +98,41 @@ impl Seal {
             ring: RwLock::new(ring.into()),
             opened: Cache::with(bytes),
         }
+    }
+
+    /// The file that the keys are from.
+    pub(crate) fn file(&self) -> Option<KeyFile> {
+        self.file.as_deref().map(KeyFile::at)
+    }
+
+    /// What may be told of the master keys, oldest first.
+    pub(crate) fn keys(&self) -> Vec<MasterKey> {
+        self.ring().about()
+    }
+
+    /// Keys that left the file and are kept while a session may need them.
+    pub(crate) fn leaving(&self) -> Vec<KeyId> {
+        self.ring().leaving()
+    }
+
+    /// Forgets keys that left the file.
+    pub(crate) fn let_go(&self, gone: &[KeyId]) {
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        *ring = ring.without(gone).into();
+    }
+
+    /// Reads the file again, and says whether its keys are others than before. Where it cannot be used, those before stay.
+    pub(crate) fn reread(&self) -> Result<bool, Error> {
+        let Some(file) = &self.file else {
+            return Ok(false);
+        };
+        let new = Ring::read(file)?;
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let is_other = new.about() != ring.about();
+        if is_other {
+            *ring = new.after(&ring).into();
+        }
+        Ok(is_other)
     }
 
     fn ring(&self) -> Arc<Ring> {
@@ -94,6 +153,17 @@ impl Seal {
         self.opened.put(session, wrapped.clone(), key.clone());
         Ok(key)
     }
+}
+
+/// Some sessions; none only where there are none.
+async fn some(engine: &dyn Engine) -> Result<Vec<(SessionId, Record)>, Error> {
+    let mut page = engine.page(None).await?;
+    while page.sessions.is_empty()
+        && let Some(next) = page.next
+    {
+        page = engine.page(Some(next)).await?;
+    }
+    Ok(page.sessions)
 }
 
 impl std::fmt::Debug for Seal {

@@ -1,6 +1,5 @@
 //! Where sessions begin and end, and who serves them.
 
-use bytes::Bytes;
 use foreshift_wire::{Epoch, NodeId, PoolName, SessionAccess, SessionId};
 use rand::Rng;
 
@@ -89,6 +88,7 @@ impl Sessions {
         owner: Option<NodeId>,
         epoch: Epoch,
     ) -> Result<Record, Error> {
+        let _begins = self.0.keeper.begins().await;
         let now = unix_ms();
         let record = Record {
             pool,
@@ -98,7 +98,7 @@ impl Sessions {
             owner,
             epoch,
             revoked_ms: None,
-            key: Bytes::new(),
+            key: self.0.seal.begin(session)?,
         };
         match self.0.engine.put_record(session, None, record.clone()).await? {
             Ok(()) => Ok(record),

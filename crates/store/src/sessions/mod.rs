@@ -3,6 +3,7 @@
 //! Each file adds what it is about to [`Sessions`]: `partitions` reads and writes, `life` begins and ends.
 
 mod access;
+mod keys;
 mod life;
 mod open;
 mod partitions;
@@ -16,13 +17,18 @@ use foreshift_wire::Session;
 
 pub use self::{
     access::{Access, Caller},
+    keys::KeyUse,
     registry::Served,
     types::{Batch, Change, Entry, Part, PartitionInfo, SessionInfo, Written},
     value::Value,
 };
 pub use crate::engine::{Expiry, If, Select};
-use crate::{Engine, clock::Rising};
+use crate::{Engine, clock::Rising, seal::Seal};
+use keys::Keeper;
 use registry::Registry;
+
+/// The share of `cache_bytes` for sessions' opened keys.
+const KEYS_SHARE: u64 = 4;
 
 /// Sessions and their state. Cheap to clone.
 #[derive(Clone)]
@@ -33,21 +39,31 @@ struct Inner {
     config: Session,
     rising: Rising,
     registry: Registry,
+    seal: Seal,
+    keeper: Keeper,
 }
 
 impl Sessions {
-    /// Sessions over an engine.
+    /// Sessions over an engine, sealed with a master key that is in memory only: what this process stores, no other can read.
     pub fn over(engine: Arc<dyn Engine>, config: Session) -> Self {
+        let seal = Seal::in_memory(config.cache_bytes / KEYS_SHARE);
+        Self::sealed(engine, config, seal)
+    }
+
+    fn sealed(engine: Arc<dyn Engine>, config: Session, seal: Seal) -> Self {
         Self(Arc::new(Inner {
             engine,
             config,
             rising: Rising::default(),
             registry: Registry::default(),
+            seal,
+            keeper: Keeper::default(),
         }))
     }
 
     /// Ends the engine; what was acknowledged is stored.
     pub async fn close(&self) {
+        self.0.keeper.stop();
         self.0.engine.close().await;
     }
 }

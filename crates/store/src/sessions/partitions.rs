@@ -6,7 +6,8 @@ use super::{Batch, Caller, Change, Entry, Part, PartitionInfo, Select, Sessions,
 use crate::{
     Error, Refusal,
     clock::unix_ms,
-    engine::{Fence, Outcome, Put, Write},
+    engine::{Fence, Outcome, Put, Record, Row, Rows, Write},
+    seal::Place,
 };
 
 /// How often a write whose version another writer overtook is tried again.
@@ -45,21 +46,47 @@ impl Sessions {
         select: Select,
     ) -> Result<Option<Part>, Error> {
         let engine = &self.0.engine;
-        let Some(rows) = engine.read(session, partition.clone(), select, unix_ms()).await? else {
-            return Ok(None);
-        };
-        let entry = |row: crate::engine::Row| {
+        for _ in 0..ATTEMPTS {
+            let Some(record) = engine.record(session).await? else {
+                return Ok(None);
+            };
+            let read = engine.read(session, partition.clone(), select.clone(), unix_ms());
+            let Some(rows) = read.await? else {
+                return Ok(None);
+            };
+            match self.open(session, &record, rows) {
+                // Between the two it may have ended and begun anew, with another key.
+                Err(Error::Damaged(_))
+                    if engine.record(session).await?.map(|now| now.key) != Some(record.key) => {}
+                part => return part.map(Some),
+            }
+        }
+        Err(too_fast())
+    }
+
+    fn open(&self, session: SessionId, record: &Record, rows: Rows) -> Result<Part, Error> {
+        let key = self.0.seal.key(session, &record.key)?;
+        let partition = rows.head.name.clone();
+        let entry = |row: Row| {
+            let place = Place {
+                session,
+                partition: &partition,
+                key: &row.key,
+                version: row.version,
+            };
+            let opened = row.value.map(|sealed| Value::open(&key, place, &sealed));
+            let value = opened.transpose()?;
             Ok(Entry {
                 key: row.key,
                 version: row.version,
-                value: row.value.map(|sealed| Value::decode(&sealed)).transpose()?,
+                value,
             })
         };
-        Ok(Some(Part {
+        Ok(Part {
             info: rows.head.into(),
             entries: rows.rows.into_iter().map(entry).collect::<Result<_, Error>>()?,
             is_delta: rows.is_delta,
-        }))
+        })
     }
 
     /// Does a batch, or refuses all of it.
@@ -71,45 +98,82 @@ impl Sessions {
         batch: Batch,
     ) -> Result<Written, Error> {
         caller.may_with(SessionAccess::Write, "write", partition)?;
-        self.record(session).await?;
-        let put = |change: Change| Put {
-            key: change.key,
-            condition: change.condition,
-            value: change.value.map(|value| value.encode()),
-        };
-        let mut write = Write {
-            session,
-            partition: partition.clone(),
-            fence: Fence {
-                node: caller.node.clone(),
-                epoch: caller.epoch,
-            },
-            version: Version(self.0.rising.draw()),
-            condition: batch.condition,
-            replace: batch.replace,
-            puts: batch.changes.into_iter().map(put).collect(),
-            expiry: batch.expiry,
-            max_bytes: self.0.config.max_bytes,
-            max_session_bytes: self.0.config.max_session_bytes,
-            now_ms: unix_ms(),
-        };
+        let mut record = self.record(session).await?;
+        let mut version = Version(self.0.rising.draw());
         for _ in 0..ATTEMPTS {
-            match self.0.engine.write(write.clone()).await? {
+            // Sealed for this version, and with the key of this reign.
+            let puts = self.puts(session, partition, &record, version, &batch.changes)?;
+            let write = Write {
+                session,
+                partition: partition.clone(),
+                fence: Fence {
+                    node: caller.node.clone(),
+                    epoch: Some(caller.epoch.unwrap_or(record.epoch)),
+                },
+                version,
+                condition: batch.condition,
+                replace: batch.replace,
+                puts,
+                expiry: batch.expiry,
+                max_bytes: self.0.config.max_bytes,
+                max_session_bytes: self.0.config.max_session_bytes,
+                now_ms: unix_ms(),
+            };
+            match self.0.engine.write(write).await? {
                 Outcome::Done { removed, added } => {
                     return Ok(Written {
-                        version: write.version,
+                        version,
                         removed,
                         added,
                     });
                 }
+                // The caller did not say in which reign it writes: in the one that is.
+                Outcome::Refused(Refusal::Fenced { epoch, .. })
+                    if caller.epoch.is_none() && epoch != record.epoch =>
+                {
+                    record = self.record(session).await?;
+                }
                 Outcome::Refused(refusal) => return Err(refusal.into()),
-                Outcome::Behind(newest) => write.version = Version(self.0.rising.above(newest.0)),
+                Outcome::Behind(newest) => version = Version(self.0.rising.above(newest.0)),
             }
         }
-        let detail = "other writers of the partition were faster each time; try again".into();
-        Err(Error::Unavailable {
-            detail,
-            unknown: false,
-        })
+        Err(too_fast())
+    }
+
+    fn puts(
+        &self,
+        session: SessionId,
+        partition: &PartitionName,
+        record: &Record,
+        version: Version,
+        changes: &[Change],
+    ) -> Result<Vec<Put>, Error> {
+        let sealing = self.0.seal.key(session, &record.key)?;
+        let put = |change: &Change| {
+            let place = Place {
+                session,
+                partition,
+                key: &change.key,
+                version,
+            };
+            let value = change
+                .value
+                .as_ref()
+                .map(|value| value.seal(&sealing, place))
+                .transpose()?;
+            Ok(Put {
+                key: change.key.clone(),
+                condition: change.condition,
+                value,
+            })
+        };
+        changes.iter().map(put).collect()
+    }
+}
+
+fn too_fast() -> Error {
+    Error::Unavailable {
+        detail: "others that use the session were faster each time; try again".into(),
+        unknown: false,
     }
 }

@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 
-use crate::Error;
+use crate::{
+    Error,
+    seal::{DataKey, Place},
+};
 
 /// A key's value.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,17 +27,18 @@ impl Value {
         }
     }
 
-    /// As it is sealed: a length, the content type, the value.
-    pub(super) fn encode(&self) -> Bytes {
+    /// Sealed for its place: a length, the content type, the value.
+    pub(super) fn seal(&self, key: &DataKey, place: Place<'_>) -> Result<Bytes, Error> {
         let kind = &self.content_type.as_bytes()[..self.content_type.len().min(255)];
-        let mut out = BytesMut::with_capacity(1 + kind.len() + self.bytes.len());
-        out.put_u8(kind.len() as u8);
-        out.extend_from_slice(kind);
-        out.extend_from_slice(&self.bytes);
-        out.freeze()
+        key.seal(place, &[&[kind.len() as u8], kind, &self.bytes])
     }
 
-    pub(super) fn decode(encoded: &Bytes) -> Result<Self, Error> {
+    /// What was sealed for this place.
+    pub(super) fn open(key: &DataKey, place: Place<'_>, sealed: &[u8]) -> Result<Self, Error> {
+        Self::decode(&key.open(place, sealed)?)
+    }
+
+    fn decode(encoded: &Bytes) -> Result<Self, Error> {
         let damaged = || Error::Damaged("a value in the session store is cut short".into());
         let length = usize::from(*encoded.first().ok_or_else(damaged)?);
         let kind = encoded.get(1..=length).ok_or_else(damaged)?;

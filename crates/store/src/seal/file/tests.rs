@@ -1,3 +1,5 @@
+//! What the key file must keep: one current key, no key of others, nothing that is not understood.
+
 use std::{fs, os::unix::fs::PermissionsExt};
 
 use super::*;
