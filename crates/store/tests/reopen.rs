@@ -8,6 +8,7 @@ async fn state_is_there_again_after_close_and_open() {
     let folder = tempfile::tempdir().unwrap();
     let config = Session {
         path: folder.path().join("made/sessions.redb"),
+        key_file: folder.path().join("made/session.keys"),
         ..Session::default()
     };
     let sessions = Sessions::open(&config, &[]).await.unwrap();

@@ -8,12 +8,12 @@ use super::Sessions;
 use crate::{Engine, Error, engine::Embedded};
 
 impl Sessions {
-    /// Opens the configured engine.
+    /// Opens the configured engine, and the master keys in `key_file`: see [`Sessions::open_over`].
     ///
     /// [`Error::File`] names a file that is damaged, locked by another process, of another format, or cannot be made; it stays as
     /// it is. [`Error::Unavailable`]: the servers cannot be reached.
     pub async fn open(config: &Session, _pools: &[Pool]) -> Result<Self, Error> {
-        Ok(Self::over(engine(config).await?, config.clone()))
+        Self::open_over(engine(config).await?, config.clone()).await
     }
 }
 

@@ -54,7 +54,7 @@ impl Sessions {
             let Some(rows) = read.await? else {
                 return Ok(None);
             };
-            match self.open(session, &record, rows) {
+            match self.unseal(session, &record, rows) {
                 // Between the two it may have ended and begun anew, with another key.
                 Err(Error::Damaged(_))
                     if engine.record(session).await?.map(|now| now.key) != Some(record.key) => {}
@@ -64,7 +64,7 @@ impl Sessions {
         Err(too_fast())
     }
 
-    fn open(&self, session: SessionId, record: &Record, rows: Rows) -> Result<Part, Error> {
+    fn unseal(&self, session: SessionId, record: &Record, rows: Rows) -> Result<Part, Error> {
         let key = self.0.seal.key(session, &record.key)?;
         let partition = rows.head.name.clone();
         let entry = |row: Row| {
