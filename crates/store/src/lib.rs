@@ -10,11 +10,13 @@
 mod clock;
 pub mod engine;
 mod error;
+mod replay;
 mod seal;
 mod sessions;
 
 pub use engine::Engine;
 pub use error::{Error, Refusal};
+pub use replay::{Counts, Portion, Pulled, Redeemed, ReplayStats, content_digest};
 pub use seal::{KeyFile, KeyId, MasterKey};
 pub use sessions::{
     Access, Batch, Caller, Change, Entry, Expiry, If, KeyUse, Part, PartitionInfo, Select, Served,

@@ -48,6 +48,7 @@ impl Sessions {
         while let Err(found) = self.0.engine.clear(session, record, None).await? {
             record = found;
         }
+        self.forget_replay(session);
         Ok(())
     }
 

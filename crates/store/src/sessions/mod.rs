@@ -1,6 +1,7 @@
 //! The service: who may do what with which session, in which version, and who serves it.
 //!
-//! Each file adds what it is about to [`Sessions`]: `partitions` reads and writes, `life` begins and ends.
+//! Each file adds what it is about to [`Sessions`]: `partitions` reads and writes, `life` begins and ends,
+//! `replay` tells nodes.
 
 mod access;
 mod keys;
@@ -8,6 +9,7 @@ mod life;
 mod open;
 mod partitions;
 mod registry;
+mod replay;
 mod types;
 mod value;
 
@@ -23,7 +25,7 @@ pub use self::{
     value::Value,
 };
 pub use crate::engine::{Expiry, If, Select};
-use crate::{Engine, clock::Rising, seal::Seal};
+use crate::{Engine, clock::Rising, replay::Replay, seal::Seal};
 use keys::Keeper;
 use registry::Registry;
 
@@ -41,6 +43,7 @@ struct Inner {
     registry: Registry,
     seal: Seal,
     keeper: Keeper,
+    replay: Replay,
 }
 
 impl Sessions {
@@ -51,6 +54,7 @@ impl Sessions {
     }
 
     fn sealed(engine: Arc<dyn Engine>, config: Session, seal: Seal) -> Self {
+        let replay = Replay::new(&config);
         Self(Arc::new(Inner {
             engine,
             config,
@@ -58,6 +62,7 @@ impl Sessions {
             registry: Registry::default(),
             seal,
             keeper: Keeper::default(),
+            replay,
         }))
     }
 
