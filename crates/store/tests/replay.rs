@@ -242,7 +242,7 @@ async fn eight_partitions(sessions: &Sessions) -> u64 {
         state >> 33
     };
     for partition in 0..8 {
-        let value = |n: u64| Bytes::from(format!("{{\"id\":{n},\"count\":{:>480}}}", n % 1000));
+        let value = |n: u64| Bytes::from(format!("{{\"id\":{n},\"count\":{:>484}}}", n % 1000));
         let changes = (0..16)
             .map(|key| change(format!("item/{key}"), Some(value(number()))))
             .collect();
