@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CONTENT_TYPE_MAX, Entry, Head, PART_MAX, PARTS_MAX, Parts,
+    CONTENT_TYPE_MAX, CONTENT_TYPE_UNSAID, Entry, Head, PART_MAX, PARTS_MAX, Parts,
     key::{decode_key, encode_key, unescape},
 };
 use crate::{PartitionName, Version};
@@ -65,7 +65,9 @@ impl Line<'_> {
             partition: entry.partition.as_str().into(),
             key: Some(encode_key(&entry.key).into()),
             version: entry.version.0,
-            content_type: value.map(|value| (*value.content_type).into()),
+            content_type: value
+                .filter(|value| *value.content_type != *CONTENT_TYPE_UNSAID)
+                .map(|value| (*value.content_type).into()),
             length: value.map(|value| value.bytes.len() as u64),
             removed: value.is_none().then_some(true),
             ..Line::default()
@@ -121,11 +123,14 @@ impl Line<'_> {
         };
         match (self.removed, self.length, self.content_type) {
             (Some(true), None, None) => Ok(Said::Removed(entry)),
-            (None, Some(length), Some(kind)) if kind.len() <= CONTENT_TYPE_MAX => {
+            (None, Some(_), Some(kind)) if kind.len() > CONTENT_TYPE_MAX => {
+                Err("has too long a content_type")
+            }
+            (None, Some(length), kind) => {
+                let kind = kind.unwrap_or(CONTENT_TYPE_UNSAID.into());
                 Ok(Said::Value(entry, kind.into(), length))
             }
-            (None, Some(_), Some(_)) => Err("has too long a content_type"),
-            _ => Err("has neither content_type and length nor removed"),
+            _ => Err("has neither a length nor removed, or both"),
         }
     }
 }

@@ -35,6 +35,8 @@ pub const CONTENT_TYPE: &str = "application/vnd.foreshift.entries";
 pub const KEY_MAX: usize = 1024;
 /// Longest media type of a value, in bytes.
 pub const CONTENT_TYPE_MAX: usize = 255;
+/// The media type of a value of which nobody said what it is. Its line has none.
+pub const CONTENT_TYPE_UNSAID: &str = "application/octet-stream";
 /// Longest line, in bytes, without its end.
 pub const LINE_MAX: usize = 16 * 1024;
 /// Most parts that a head can name, those that are left out included.
