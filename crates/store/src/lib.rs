@@ -13,6 +13,7 @@ mod error;
 mod replay;
 mod seal;
 mod sessions;
+pub mod view;
 
 pub use engine::Engine;
 pub use error::{Error, Refusal};
