@@ -66,7 +66,7 @@ struct Only {
 impl Expire {
     pub(super) fn parse(mut words: Words, name: &'static str, when: When) -> Result<Command, String> {
         let key = words.key()?;
-        let said = integer(&words.next()?).ok_or(NOT_AN_INTEGER)?;
+        let said = words.next()?;
         let mut only = Only::default();
         for word in words.rest {
             match word.to_ascii_uppercase().as_slice() {
@@ -83,6 +83,8 @@ impl Expire {
         if only.later && only.earlier {
             return Err("ERR GT and LT options at the same time are not compatible".into());
         }
+        // Redis looks at the options first.
+        let said = integer(&said).ok_or(NOT_AN_INTEGER)?;
         Ok(Command::Expire(
             key,
             Self {
