@@ -70,7 +70,14 @@ impl View {
     /// A client with parameters, such as `?protocol=resp3`.
     pub(crate) async fn client_with(&self, parameters: &str) -> redis::aio::MultiplexedConnection {
         let client = redis::Client::open(format!("redis://{}/{parameters}", self.address)).unwrap();
-        client.get_multiplexed_async_connection().await.unwrap()
+        // A busy machine is no failure: what never comes ends with the test's own time.
+        let patient = redis::AsyncConnectionConfig::new()
+            .set_response_timeout(None)
+            .set_connection_timeout(None);
+        client
+            .get_multiplexed_async_connection_with_config(&patient)
+            .await
+            .unwrap()
     }
 
     /// Stops the view; it has ended then.
