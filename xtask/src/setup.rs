@@ -29,13 +29,15 @@ const NGHTTP: Program = program("nghttp", "nghttp2-client");
 const NODE: Program = program("node", "nodejs");
 const NPM: Program = program("npm", "npm");
 const PYTHON: Program = program("python3", "python3");
+const REDIS_SERVER: Program = program("redis-server", "redis-server");
+const REDIS_CLI: Program = program("redis-cli", "redis-tools");
 
 /// Version of PyPI's `websockets` that the tests talk to.
 const WEBSOCKETS: &str = "websockets==15.0.1";
 
 /// Everything that the end-to-end tests talk to.
 pub(crate) fn for_tests() -> Result<()> {
-    programs(&[CURL, NGHTTP, PYTHON, CHROMIUM, NODE, NPM])?;
+    programs(&[CURL, NGHTTP, PYTHON, CHROMIUM, NODE, NPM, REDIS_SERVER, REDIS_CLI])?;
     python_packages()?;
     client_js::install()?;
     nextest()

@@ -61,7 +61,7 @@ fn any_command(rng: &mut SmallRng) -> Vec<String> {
     let later = (rng.random_range(1..1_000_000) * 1_000).to_string();
     let seconds = pick(
         rng,
-        &[&later, &later, &later, "-1", "0", "x", "9223372036854775807"],
+        &[&*later, &later, &later, "-1", "0", "x", "9223372036854775807"],
     );
     let words: Vec<&str> = match rng.random_range(0..30) {
         0 => vec!["HSET", &key, first, value],
