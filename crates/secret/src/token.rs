@@ -62,6 +62,11 @@ impl Token {
         Ok(Self(Zeroizing::new(token.as_bytes().into())))
     }
 
+    /// Whether another file holds the same.
+    pub fn same_as(&self, other: &Self) -> bool {
+        self.is(&other.0)
+    }
+
     /// Whether it is this one.
     pub fn is(&self, sent: &[u8]) -> bool {
         self.0.ct_eq(sent).into()

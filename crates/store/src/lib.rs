@@ -13,6 +13,7 @@ mod error;
 mod replay;
 mod seal;
 mod sessions;
+mod tokens;
 pub mod view;
 
 pub use engine::Engine;
@@ -23,6 +24,7 @@ pub use sessions::{
     Access, Batch, Caller, Change, Entry, Expiry, If, KeyUse, Part, PartitionInfo, Select, Served,
     SessionInfo, Sessions, Value, Written,
 };
+pub use tokens::{NotAllowed, Tokens};
 
 /// A future of an engine or of the service, whose type is forgotten.
 pub type BoxFuture<'a, T> = std::pin::Pin<Box<dyn Future<Output = T> + Send + 'a>>;

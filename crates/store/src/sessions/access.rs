@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use foreshift_wire::{Epoch, NodeId, PartitionName, PartitionPattern, SessionAccess};
 
-use crate::Refusal;
+use crate::{Refusal, engine::Record};
 
 /// What somebody may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Access {
     pub level: SessionAccess,
     /// With which partitions.
     pub partitions: Vec<PartitionPattern>,
+    /// Only with sessions that this node serves.
+    pub node: Option<NodeId>,
 }
 
 /// Who asks. Cheap to clone.
@@ -32,6 +34,7 @@ impl Caller {
         let access = Access {
             level: SessionAccess::Admin,
             partitions: vec![PartitionPattern::all()],
+            node: None,
         };
         Self {
             node: None,
@@ -40,9 +43,21 @@ impl Caller {
         }
     }
 
-    /// Whether it may read a partition.
-    pub fn reads(&self, partition: &PartitionName) -> bool {
-        self.access.partitions.iter().any(|p| p.matches(partition))
+    /// Whether it may use a partition. What a `secret` one holds is only for who is allowed to by its name, not by `*`.
+    pub fn reads(&self, partition: &PartitionName, secret: bool) -> bool {
+        let mut allowed = self.access.partitions.iter().filter(|p| !(secret && p.is_all()));
+        allowed.any(|p| p.matches(partition))
+    }
+
+    /// A node's own token is good for the sessions that it serves.
+    pub(super) fn may_use(&self, record: &Record) -> Result<(), Refusal> {
+        match &self.access.node {
+            Some(node) if record.owner.as_ref() != Some(node) => Err(Refusal::Fenced {
+                owner: record.owner.clone(),
+                epoch: record.epoch,
+            }),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn may(&self, level: SessionAccess, verb: &'static str, what: &str) -> Result<(), Refusal> {
@@ -53,13 +68,15 @@ impl Caller {
         Err(Refusal::Forbidden { verb, partition })
     }
 
+    /// To read a partition, where `secret`; else to read or write it.
     pub(super) fn may_with(
         &self,
         level: SessionAccess,
         verb: &'static str,
         partition: &PartitionName,
+        secret: bool,
     ) -> Result<(), Refusal> {
-        match self.reads(partition) {
+        match self.reads(partition, secret) {
             true => self.may(level, verb, partition.as_str()),
             false => Err(Refusal::Forbidden {
                 verb,

@@ -27,6 +27,7 @@ impl Sessions {
     pub async fn info(&self, caller: &Caller, session: SessionId) -> Result<SessionInfo, Error> {
         caller.may(SessionAccess::Read, "read", "sessions")?;
         let record = self.record(session).await?;
+        caller.may_use(&record)?;
         Ok(SessionInfo {
             id: session,
             pool: record.pool,
@@ -42,7 +43,9 @@ impl Sessions {
     /// Ends a session: its state is deleted. Its id begins anew, empty, where the ingress serves it again.
     pub async fn end(&self, caller: &Caller, session: SessionId) -> Result<(), Error> {
         caller.may(SessionAccess::Admin, "end", "sessions")?;
-        let mut record = Some(self.record(session).await?);
+        let record = self.record(session).await?;
+        caller.may_use(&record)?;
+        let mut record = Some(record);
         self.0.registry.forget(session);
         // Whatever became of it meanwhile, it ends.
         while let Err(found) = self.0.engine.clear(session, record, None).await? {

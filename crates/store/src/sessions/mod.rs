@@ -4,6 +4,7 @@
 //! `replay` tells nodes.
 
 mod access;
+mod declared;
 mod keys;
 mod life;
 mod open;

@@ -2,7 +2,9 @@
 
 use foreshift_wire::{PartitionName, SessionAccess, SessionId, Version};
 
-use super::{Batch, Caller, Change, Entry, Part, PartitionInfo, Select, Sessions, Value, Written};
+use super::{
+    Batch, Caller, Change, Entry, Part, PartitionInfo, Select, Sessions, Value, Written, declared::declared,
+};
 use crate::{
     Error, Refusal,
     clock::unix_ms,
@@ -16,11 +18,13 @@ const ATTEMPTS: u32 = 16;
 impl Sessions {
     /// The partitions that the caller may read, by name.
     pub async fn partitions(&self, caller: &Caller, session: SessionId) -> Result<Vec<PartitionInfo>, Error> {
-        self.record(session).await?;
+        let record = self.record(session).await?;
+        caller.may_use(&record)?;
         let heads = self.0.engine.heads(session, unix_ms()).await?;
+        let may_read = |name: &PartitionName| caller.reads(name, self.is_secret(&record, name));
         let seen = heads
             .into_iter()
-            .filter(|head| head.keys > 0 && caller.reads(&head.name));
+            .filter(|head| head.keys > 0 && may_read(&head.name));
         Ok(seen.map(PartitionInfo::from).collect())
     }
 
@@ -32,8 +36,12 @@ impl Sessions {
         partition: &PartitionName,
         select: Select,
     ) -> Result<Part, Error> {
-        caller.may_with(SessionAccess::Read, "read", partition)?;
-        self.record(session).await?;
+        // What needs no session is refused first, so that a token is no way to find out which sessions there are.
+        caller.may_with(SessionAccess::Read, "read", partition, false)?;
+        let record = self.record(session).await?;
+        caller.may_use(&record)?;
+        let secret = self.is_secret(&record, partition);
+        caller.may_with(SessionAccess::Read, "read", partition, secret)?;
         let part = self.opened(session, partition, select).await?;
         part.ok_or_else(|| Refusal::NotFound("partition").into())
     }
@@ -97,10 +105,11 @@ impl Sessions {
         partition: &PartitionName,
         batch: Batch,
     ) -> Result<Written, Error> {
-        caller.may_with(SessionAccess::Write, "write", partition)?;
+        caller.may_with(SessionAccess::Write, "write", partition, false)?;
         let mut record = self.record(session).await?;
         let mut version = Version(self.0.rising.draw());
         for _ in 0..ATTEMPTS {
+            caller.may_use(&record)?;
             // Sealed for this version, and with the key of this reign.
             let puts = self.puts(session, partition, &record, version, &batch.changes)?;
             let write = Write {
@@ -138,6 +147,10 @@ impl Sessions {
             }
         }
         Err(too_fast())
+    }
+
+    fn is_secret(&self, record: &Record, partition: &PartitionName) -> bool {
+        declared(&self.0.config, record.pool.as_ref(), partition).is_some_and(|declared| declared.secret)
     }
 
     fn puts(
