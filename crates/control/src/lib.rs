@@ -19,12 +19,15 @@ mod outlier;
 mod pool;
 mod pools;
 mod reload;
+mod session_port;
 mod start;
 mod stop;
 
+pub use api::SessionStore;
 pub use bus::Events;
 pub use data_plane::DataPlane;
 pub use error::Error;
 pub use learned::{ModelError, check_models};
 pub use reload::{Prepared, ReloadRequest};
+pub use session_port::serve_sessions;
 pub use start::{Ended, Handle, Options, start, start_with};

@@ -14,7 +14,7 @@ use tokio::{
 
 use crate::{
     DataPlane, Error, Events, agent_port,
-    api::{self, App},
+    api::{self, App, Desk, SessionStore},
     bus::Bus,
     data_plane::SharedPlane,
     pool::{self, NewSettings, Reports},
@@ -53,6 +53,8 @@ pub struct Options {
     pub socket: Option<std::net::TcpListener>,
     /// Who reads the configuration again when the API is asked to; nobody where absent.
     pub reloads: Option<mpsc::Sender<ReloadRequest>>,
+    /// The state of sessions; none is kept where absent.
+    pub sessions: Option<SessionStore>,
 }
 
 /// What pools are started with, whenever.
@@ -185,6 +187,7 @@ pub async fn start_with<D: DataPlane>(
     let app = App {
         agent_token: agent_token(config)?,
         pools: pools.clone(),
+        sessions: Desk::new(options.sessions, plane.clone()),
         plane,
         bus: bus.clone(),
         draining: drains,

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use foreshift_wire::{
-    ConnectionId, HealthChange, NodeId, PoolName, Resolution, SeriesMetric, SessionId, WeightOrder,
+    ConnectionId, HealthChange, NodeId, PartitionPattern, PoolName, Resolution, SeriesMetric, SessionId,
+    WeightOrder,
 };
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
 
@@ -299,6 +300,9 @@ pub(crate) struct NodeAdd {
     /// Requests per second that it can answer
     #[arg(long, value_name = "N")]
     pub(crate) requests_per_second: Option<f64>,
+    /// Partitions of a session's state that it needs, as `auth` or `game/*`; may be given several times
+    #[arg(long = "require", value_name = "PARTITION")]
+    pub(crate) required_partitions: Vec<PartitionPattern>,
     #[command(flatten)]
     pub(crate) pool: InPool,
     #[command(flatten)]

@@ -13,6 +13,7 @@ mod output;
 mod plane;
 mod progress;
 mod serving;
+mod state;
 mod usage;
 
 use std::{io, process::ExitCode};

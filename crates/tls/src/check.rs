@@ -22,6 +22,12 @@ pub fn check(config: &Config, now: SystemTime) -> Result<Vec<Warning>, Error> {
             warnings.extend(within(&format!("pool[{n}]"), opened)?);
         }
     }
+    if let Some(tls) = config.session.as_ref().and_then(|session| session.tls.as_ref()) {
+        warnings.extend(within(
+            "session",
+            crate::session(tls, now).map(|opened| opened.warnings),
+        )?);
+    }
     Ok(warnings)
 }
 

@@ -23,7 +23,7 @@ use rustls::crypto::CryptoProvider;
 pub use check::check;
 pub use error::{Cause, Error, Warning};
 pub use identity::Identity;
-pub use listener::listener;
+pub use listener::{listener, session};
 pub use node::{NodeTls, pool};
 pub use watched::{Change, Opened, Watched};
 

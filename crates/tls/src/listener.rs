@@ -56,6 +56,11 @@ pub fn listener(
     Watched::open(files, Box::new(make), now)
 }
 
+/// The settings of what `session.tls` protects. No protocol is agreed to by ALPN: each address speaks one.
+pub fn session(certificate: &ListenerCertificate, now: SystemTime) -> Result<Opened<ServerConfig>, Error> {
+    listener(std::slice::from_ref(certificate), Protocol::Tcp, now)
+}
+
 fn settings(
     pairs: &[File],
     client_ca: Option<&File>,

@@ -62,5 +62,9 @@ pub use runtime::{
     Count, EntryFilter, HealthChange, HealthOrder, Info, NodeChange, PoolInfo, Runtime, WeightOrder,
 };
 pub use series::{Resolution, SeriesFilter, SeriesMetric, SeriesPoint, SeriesView};
-pub use session::{Epoch, InvalidPartition, PartitionName, PartitionPattern, Version};
+pub use session::{
+    EntryView, EntryWrite, Epoch, ExpireRequest, FencedProblem, InvalidPartition, PartitionData,
+    PartitionName, PartitionPattern, PartitionView, PartitionWrite, SessionFilter, SessionPage, SessionView,
+    SinceFilter, Version, WrittenView,
+};
 pub use source::{SourceKind, SourceView};

@@ -4,6 +4,13 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
+mod body;
+
+pub use self::body::{
+    EntryView, EntryWrite, ExpireRequest, FencedProblem, PartitionData, PartitionView, PartitionWrite,
+    SessionFilter, SessionPage, SessionView, SinceFilter, WrittenView,
+};
+
 /// Longest name of a partition, in bytes.
 const NAME_MAX: usize = 128;
 

@@ -20,6 +20,7 @@ mod prometheus;
 mod reload;
 mod runtime;
 mod serve;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -34,11 +35,13 @@ use axum::{
 use foreshift_secret::Token;
 use foreshift_wire::PoolName;
 use tokio::sync::{mpsc, watch};
-use utoipa::openapi::{InfoBuilder, OpenApiBuilder};
+use utoipa::openapi::{InfoBuilder, OpenApi, OpenApiBuilder};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub(crate) use agents::router as agent_router;
-pub(crate) use serve::serve;
+pub(crate) use serve::{Limits, serve, serve_with};
+pub use sessions::SessionStore;
+pub(crate) use sessions::{Desk, router as session_router};
 
 use crate::{bus::Bus, data_plane::SharedPlane, pool::PoolHandle, pools::Pools, reload::ReloadRequest};
 use problem::ApiError;
@@ -58,6 +61,8 @@ pub(crate) struct App {
     pub(crate) stop: watch::Receiver<bool>,
     pub(crate) started_ms: u64,
     pub(crate) reloads: Option<mpsc::Sender<ReloadRequest>>,
+    /// The state of sessions.
+    pub(crate) sessions: Desk,
 }
 
 impl App {
@@ -94,7 +99,9 @@ pub(crate) fn router(app: App) -> Router {
         .build();
     let (router, document) = OpenApiRouter::with_openapi(OpenApiBuilder::new().info(info).build())
         .merge(routes())
+        .merge(sessions::routes(app.sessions.clone()))
         .split_for_parts();
+    let document = plain_paths(document);
     let document: Arc<str> = document
         .to_json()
         .expect("the document has only string keys")
@@ -139,8 +146,25 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(prometheus::metrics))
 }
 
+/// Paths as OpenAPI writes them: it has no parameter that is the rest of a path.
+fn plain_paths(mut document: OpenApi) -> OpenApi {
+    let paths = std::mem::take(&mut document.paths.paths).into_iter();
+    document.paths.paths = paths
+        .map(|(path, item)| (path.replace("{*", "{"), item))
+        .collect();
+    document
+}
+
+/// The path, without a session's id: problems end up in logs.
+fn shown(uri: &Uri) -> &str {
+    match uri.path().starts_with("/v1/sessions/") {
+        true => "/v1/sessions/...",
+        false => uri.path(),
+    }
+}
+
 async fn unknown_path(uri: Uri) -> ApiError {
-    let path = uri.path();
+    let path = shown(&uri);
     ApiError::not_found(format!(
         "nothing is served at {path:?}; /openapi.json lists what is"
     ))
@@ -149,7 +173,7 @@ async fn unknown_path(uri: Uri) -> ApiError {
 async fn unknown_method(method: Method, uri: Uri) -> Response {
     let detail = format!(
         "{method} is not allowed on {:?}; the header Allow names what is",
-        uri.path()
+        shown(&uri)
     );
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, detail).into_response()
 }

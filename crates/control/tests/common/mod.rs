@@ -8,8 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use foreshift_control::{DataPlane, Handle};
+use foreshift_control::{DataPlane, Handle, Options, SessionStore};
 use foreshift_meta::{Meta, routes::RouteTable};
+use foreshift_store::{Sessions, Tokens, engine::Memory};
 use foreshift_wire::{
     Config, ConnectionFilter, ConnectionId, ConnectionInfo, ConnectionKind, IngressEvent, IngressReport,
     MoveFailure, NodeId, NodeReport, Override, PoolName, PoolReport, SessionId,
@@ -73,6 +74,14 @@ impl DataPlane for Plane {
     async fn serves(&self, _: PoolName) -> bool {
         true
     }
+
+    async fn end_session(&self, session: SessionId) {
+        let filter = ConnectionFilter {
+            session: Some(session),
+            ..ConnectionFilter::default()
+        };
+        self.close_streams(filter).await;
+    }
 }
 
 /// A running control.
@@ -91,12 +100,18 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) content_type: String,
     pub(crate) allow: String,
+    pub(crate) headers: ureq::http::HeaderMap,
     pub(crate) text: String,
 }
 
 impl Answer {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e} in {self:?}"))
+    }
+
+    /// A header; empty where it is not there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
     /// The body of an answer that must be a success.
@@ -162,14 +177,35 @@ pub(crate) fn start_with_connections(meta: Meta, connections: Vec<ConnectionInfo
     start_all(&config(TWO_NODES), meta, plane)
 }
 
+/// With sessions' state in memory, and `session` as its table.
+pub(crate) fn start_with_sessions(session: &str) -> (Running, Sessions) {
+    let config = config(&format!("{TWO_NODES}[session]\n{session}"));
+    let session = config.session.clone().unwrap();
+    let sessions = Sessions::over(Arc::new(Memory::default()), session.clone());
+    let options = Options {
+        sessions: Some(SessionStore {
+            sessions: sessions.clone(),
+            tokens: Tokens::open(&session).unwrap(),
+            config: Arc::new(session),
+        }),
+        ..Options::default()
+    };
+    let running = start_by(&config, Meta::in_memory(), Plane::default(), options);
+    (running, sessions)
+}
+
 fn start_all(config: &Config, meta: Meta, plane: Plane) -> Running {
+    start_by(config, meta, plane, Options::default())
+}
+
+fn start_by(config: &Config, meta: Meta, plane: Plane, options: Options) -> Running {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .unwrap();
     let (ingress, events) = mpsc::unbounded_channel();
-    let starting = foreshift_control::start(config, meta.clone(), plane.clone(), events);
+    let starting = foreshift_control::start_with(config, meta.clone(), plane.clone(), events, options);
     let handle = runtime.block_on(starting).unwrap();
     let api = format!("http://{}", handle.api_address());
     Running {
@@ -235,6 +271,7 @@ impl Running {
             status: response.status().as_u16(),
             content_type: header("content-type"),
             allow: header("allow"),
+            headers: response.headers().clone(),
             text: response.body_mut().read_to_string().unwrap(),
         }
     }

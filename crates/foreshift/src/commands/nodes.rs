@@ -147,6 +147,7 @@ fn add(out: &Output, args: NodeAdd) -> Result<()> {
         maxconn: args.maxconn,
         capacity,
         state: None,
+        required_partitions: args.required_partitions,
     };
     let view: NodeView = client.post(&format!("/v1/pools/{pool}/nodes"), &request)?;
     if args.remote.json {

@@ -29,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{net::UnixListener, sync::mpsc, task::AbortHandle};
 
 use super::fds::{receive, receive_sockets, send, send_sockets};
+use super::store::Sockets;
 
 /// What is said between the two; a process that says something else is another version, and is left alone.
 const VERSION: u32 = 1;
@@ -48,12 +49,37 @@ struct Ask {
     pid: u32,
 }
 
-/// What the old process gives. The sockets follow, in this order, the API's last.
+/// What the old process gives. The sockets follow, in this order: the listeners', the API's, those of sessions' state.
 #[derive(Serialize, Deserialize)]
 struct Offer {
     listeners: Vec<OfferedListener>,
+    /// Which sockets of sessions' state follow; a process from before there were any says nothing of them.
+    #[serde(default)]
+    state: Vec<StateSocket>,
     first_id: u64,
     pid: u32,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StateSocket {
+    Address,
+    RedisView,
+}
+
+impl Sockets {
+    fn named(&self) -> impl Iterator<Item = (StateSocket, &TcpListener)> {
+        let address = self.address.iter().map(|socket| (StateSocket::Address, socket));
+        let view = self.redis_view.iter();
+        address.chain(view.map(|socket| (StateSocket::RedisView, socket)))
+    }
+
+    fn put(&mut self, name: StateSocket, socket: TcpListener) {
+        match name {
+            StateSocket::Address => self.address = Some(socket),
+            StateSocket::RedisView => self.redis_view = Some(socket),
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -85,6 +111,7 @@ pub(super) struct Taken {
     stream: UnixStream,
     listeners: Vec<Inherited>,
     api: TcpListener,
+    state: Sockets,
     first_id: u64,
     pub(super) from: u32,
 }
@@ -118,7 +145,8 @@ fn ask(stream: UnixStream) -> io::Result<Taken> {
         .iter()
         .map(|listener| listener.sockets)
         .sum::<usize>()
-        + 1;
+        + 1
+        + offer.state.len();
     let mut sockets = receive_sockets(&stream, all)?.into_iter();
     let mut listeners = Vec::new();
     for listener in offer.listeners {
@@ -133,10 +161,15 @@ fn ask(stream: UnixStream) -> io::Result<Taken> {
     let api = sockets
         .next()
         .ok_or_else(|| io::Error::other("the API's socket did not come"))?;
+    let mut state = Sockets::default();
+    for (name, socket) in offer.state.into_iter().zip(sockets) {
+        state.put(name, socket);
+    }
     Ok(Taken {
         stream,
         listeners,
         api,
+        state,
         first_id: offer.first_id,
         from: offer.pid,
     })
@@ -146,9 +179,11 @@ fn ask(stream: UnixStream) -> io::Result<Taken> {
 pub(super) struct Old(UnixStream);
 
 impl Taken {
-    /// The listeners' sockets, the API's, the first number for connections, and whom to tell once they are served.
-    pub(super) fn split(self) -> (Vec<Inherited>, Option<TcpListener>, u64, Old) {
-        (self.listeners, Some(self.api), self.first_id, Old(self.stream))
+    /// The listeners' sockets, the API's, those of sessions' state, the first number for connections, and whom to tell once
+    /// they are served.
+    pub(super) fn split(self) -> (Vec<Inherited>, Option<TcpListener>, Sockets, u64, Old) {
+        let old = Old(self.stream);
+        (self.listeners, Some(self.api), self.state, self.first_id, old)
     }
 }
 
@@ -252,6 +287,7 @@ pub(super) struct Asked {
 pub(super) struct Given {
     pub(super) listeners: Vec<foreshift_ingress::Open>,
     pub(super) api: TcpListener,
+    pub(super) state: Sockets,
     pub(super) first_id: u64,
 }
 
@@ -278,12 +314,14 @@ impl Asked {
         });
         let offer = Offer {
             listeners: listeners.collect(),
+            state: given.state.named().map(|(name, _)| name).collect(),
             first_id: given.first_id,
             pid: std::process::id(),
         };
         send(&self.stream, &offer)?;
         let sockets = given.listeners.iter().flat_map(|listener| &listener.sockets);
-        let sockets: Vec<&TcpListener> = sockets.chain([&given.api]).collect();
+        let state = given.state.named().map(|(_, socket)| socket);
+        let sockets: Vec<&TcpListener> = sockets.chain([&given.api]).chain(state).collect();
         send_sockets(&self.stream, &sockets)?;
         self.stream.set_read_timeout(Some(START))?;
         match receive(&self.stream)? {

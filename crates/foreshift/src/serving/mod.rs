@@ -9,12 +9,13 @@ mod reload;
 mod replace;
 mod service;
 mod signals;
+mod store;
 
 use std::{net::TcpListener, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 use foreshift_control::{Ended, ReloadRequest};
-use foreshift_ingress::{Handle, Inherited, Start};
+use foreshift_ingress::{Handle, Start};
 use foreshift_meta::Meta;
 use foreshift_wire::{Config, IngressEvent};
 use tokio::sync::mpsc;
@@ -24,6 +25,7 @@ use self::{
     handover::{Asked, Door, Taken},
     service::Service,
     signals::{Signals, Told},
+    store::{Sockets, Store},
 };
 use crate::{args::Run, commands::Read, plane::Plane};
 
@@ -38,6 +40,8 @@ struct Serving {
     config: Config,
     /// `None` only while another process has it, or where that left it in a state that cannot be read.
     running: Option<Control>,
+    /// The state of sessions, where it is kept.
+    store: Option<Store>,
     ingress: Handle,
     service: Service,
     reloads: mpsc::Receiver<ReloadRequest>,
@@ -118,23 +122,35 @@ impl Serving {
         } = given;
         let mut first_id = 0;
         let mut old = None;
+        let mut state = Sockets::default();
         if let Some(taken) = taken {
             let (sockets, ask);
-            (sockets, api, first_id, ask) = taken.split();
+            (sockets, api, state, first_id, ask) = taken.split();
             listeners = sockets;
             old = Some(ask);
             // Another address needs another socket; this one ends with the process that had it.
             api.take_if(|socket| !is_at(socket, config.api.address));
         }
-        let (ingress, events) = start_ingress(read, &meta, listeners, first_id).await?;
+        let mut store = Store::open(read, state).await?;
+        let start = Start {
+            inherited: listeners,
+            first_id,
+            state: store.as_ref().map(Store::for_ingress),
+        };
+        let (ingress, events) = start_ingress(read, &meta, start).await?;
         let (asks, reloads) = mpsc::channel(RELOADS);
         let options = foreshift_control::Options {
             socket: api,
             reloads: Some(asks.clone()),
+            sessions: store.as_ref().map(Store::for_api),
         };
         let plane = Plane(ingress.clone());
-        let handle = foreshift_control::start_with(config, meta.clone(), plane, events, options).await;
+        let handle =
+            foreshift_control::start_with(config, meta.clone(), plane.clone(), events, options).await;
         let handle = handle.map_err(|error| read.blame(error.key(), error))?;
+        if let Some(store) = &mut store {
+            store.serve(&plane).context("serve sessions' state")?;
+        }
         for (name, address) in ingress.addresses() {
             tracing::info!(listener = %name, %address, "listening");
         }
@@ -150,6 +166,7 @@ impl Serving {
             config: config.clone(),
             api: handle.socket()?,
             running: Some(Control { handle, meta }),
+            store,
             ingress,
             service: Service::new(),
             reloads,
@@ -168,9 +185,11 @@ impl Serving {
             .await
             .and_then(|(listeners, first_id)| {
                 let api = self.api.try_clone()?;
+                let state = self.store.as_ref().map(Store::sockets).transpose()?;
                 Ok(handover::Given {
                     listeners,
                     api,
+                    state: state.unwrap_or_default(),
                     first_id,
                 })
             });
@@ -184,6 +203,9 @@ impl Serving {
         let events = match self.running.take() {
             Some(Control { handle, meta }) => {
                 let ended = handle.shutdown().await;
+                if let Some(store) = &mut self.store {
+                    store.close().await;
+                }
                 meta.close().await;
                 ended.map(|Ended { events, .. }| events)
             }
@@ -202,13 +224,22 @@ impl Serving {
     async fn go_on(&mut self, events: Option<mpsc::UnboundedReceiver<IngressEvent>>) {
         let meta = replace::open_again(&self.config.meta.path).await;
         self.ingress.use_meta(meta.clone());
+        if let Some(store) = &mut self.store {
+            store.open_again().await;
+        }
         let options = foreshift_control::Options {
             socket: self.api.try_clone().ok(),
             reloads: Some(self.asks.clone()),
+            sessions: self.store.as_ref().map(Store::for_api),
         };
         // Without its events control learns of nothing that the ingress tells; it still reads reports.
         let events = events.unwrap_or_else(|| mpsc::unbounded_channel().1);
         let plane = Plane(self.ingress.clone());
+        if let Some(store) = &mut self.store
+            && let Err(error) = store.serve(&plane)
+        {
+            tracing::error!(%error, "sessions' state is not served; restart as soon as you can");
+        }
         match foreshift_control::start_with(&self.config, meta.clone(), plane, events, options).await {
             Ok(handle) => {
                 self.running = Some(Control { handle, meta });
@@ -255,6 +286,9 @@ impl Serving {
             handle.shutdown().await;
             meta.close().await;
         }
+        if let Some(store) = &mut self.store {
+            store.close().await;
+        }
         tracing::info!("ended");
     }
 }
@@ -262,14 +296,8 @@ impl Serving {
 async fn start_ingress(
     read: &Read,
     meta: &Meta,
-    inherited: Vec<Inherited>,
-    first_id: u64,
+    start: Start,
 ) -> Result<(Handle, mpsc::UnboundedReceiver<IngressEvent>)> {
-    let start = Start {
-        inherited,
-        first_id,
-        ..Start::default()
-    };
     let started = foreshift_ingress::start_with(&read.config, meta.clone(), start).await;
     started.map_err(|error| read.blame(error.key(), error))
 }

@@ -2,4 +2,3 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub(crate) mod laws;
-pub(crate) mod redis;

@@ -1,0 +1,203 @@
+//! What the API says and is told of sessions' state.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::{Epoch, PartitionName, Version};
+use crate::{NodeId, PoolName, Problem, SessionId};
+
+/// A session, without its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionView {
+    /// 32 hexadecimal digits.
+    #[schema(value_type = String)]
+    pub id: SessionId,
+    /// The pool whose ingress issued the id; absent where it was made over the API.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub pool: Option<PoolName>,
+    /// When it began, in Unix milliseconds.
+    pub created_ms: u64,
+    /// When it was last used, in Unix milliseconds; renewed now and then, not with every use.
+    pub used_ms: u64,
+    /// It ends then at the latest, in Unix milliseconds.
+    pub ends_ms: u64,
+    /// The node that serves it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub owner: Option<NodeId>,
+    /// In which reign.
+    #[schema(value_type = u64)]
+    pub epoch: Epoch,
+    /// When it was revoked, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_ms: Option<u64>,
+}
+
+/// Some sessions, in the order of their ids.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SessionPage {
+    /// The sessions.
+    pub sessions: Vec<SessionView>,
+    /// Send it as `after` for the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub next: Option<SessionId>,
+}
+
+/// Which sessions to list.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SessionFilter {
+    /// Those behind this one.
+    #[param(value_type = Option<String>)]
+    pub after: Option<SessionId>,
+    /// At most so many; 100 where absent, 1,000 at most.
+    pub limit: Option<usize>,
+}
+
+/// A partition, without its values.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartitionView {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: PartitionName,
+    /// That of its last write; its ETag.
+    #[schema(value_type = u64)]
+    pub version: Version,
+    /// Keys in it.
+    pub keys: u64,
+    /// Bytes of its keys and sealed values.
+    pub bytes: u64,
+    /// When it ends by itself, in Unix milliseconds; absent where only with its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
+}
+
+/// Since which version.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct SinceFilter {
+    /// Only what was written after this version, removed keys included; all, where that is not known any more.
+    #[param(value_type = Option<u64>)]
+    pub since: Option<Version>,
+}
+
+/// A partition with its values, all at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartitionData {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: PartitionName,
+    /// That of its last write; its ETag.
+    #[schema(value_type = u64)]
+    pub version: Version,
+    /// `entries` are what changed after this version. Absent: they are all that there is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub since: Option<Version>,
+    /// When it ends by itself, in Unix milliseconds; absent where only with its session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_ms: Option<u64>,
+    /// In the order of their keys.
+    pub entries: Vec<EntryView>,
+}
+
+/// A key with its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EntryView {
+    /// The key, percent-encoded as in a URL's path.
+    pub key: String,
+    /// That of its last write.
+    #[schema(value_type = u64)]
+    pub version: Version,
+    /// Its media type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The value, where it is UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The value in Base64, where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_base64: Option<String>,
+    /// The key was removed in this version.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub removed: bool,
+}
+
+/// Keys to set, and in a `PATCH` to remove, as one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PartitionWrite {
+    /// Each key at most once.
+    pub entries: Vec<EntryWrite>,
+}
+
+/// One key's change. Of `value`, `value_base64` and `remove` exactly one is given; of the conditions at most one.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EntryWrite {
+    /// The key, percent-encoded as in a URL's path; 1 to 1,024 bytes.
+    pub key: String,
+    /// Its media type; `text/plain; charset=utf-8` for `value` and `application/octet-stream` for `value_base64` where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// The value as text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The value in Base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value_base64: Option<String>,
+    /// The key goes.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub remove: bool,
+    /// Only where the key has this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<u64>)]
+    pub if_version: Option<Version>,
+    /// Only where the key is there (`true`), or is not (`false`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub if_present: Option<bool>,
+}
+
+/// What was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WrittenView {
+    /// The version of the partition, and of each key that was changed.
+    #[schema(value_type = u64)]
+    pub version: Version,
+    /// Keys that were not there before.
+    pub added: u32,
+    /// Keys that are not there any more.
+    pub removed: u32,
+}
+
+/// When a partition ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExpireRequest {
+    /// So many milliseconds from now; only with its session where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_ms: Option<u64>,
+}
+
+/// The problem of a node that does not serve the session any more: what it writes is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct FencedProblem {
+    /// What every problem has.
+    #[serde(flatten)]
+    pub problem: Problem,
+    /// The node that serves the session now; `null` is nobody.
+    #[schema(value_type = Option<String>)]
+    pub owner: Option<NodeId>,
+    /// In which reign.
+    #[schema(value_type = u64)]
+    pub epoch: Epoch,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
