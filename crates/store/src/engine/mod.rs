@@ -5,12 +5,14 @@
 
 mod embedded;
 mod memory;
+mod redis;
 
 use bytes::Bytes;
 use foreshift_wire::{Epoch, NodeId, PartitionName, PoolName, SessionId, Version};
 
 pub use embedded::Embedded;
 pub use memory::Memory;
+pub use redis::Redis;
 
 use crate::{BoxFuture, Error, Refusal};
 

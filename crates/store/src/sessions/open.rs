@@ -5,13 +5,17 @@ use std::sync::Arc;
 use foreshift_wire::{Pool, Session, SessionEngine};
 
 use super::Sessions;
-use crate::{Engine, Error, engine::Embedded};
+use crate::{
+    Engine, Error,
+    engine::{Embedded, Redis},
+};
 
 impl Sessions {
     /// Opens the configured engine, and the master keys in `key_file`: see [`Sessions::open_over`].
     ///
     /// [`Error::File`] names a file that is damaged, locked by another process, of another format, or cannot be made; it stays as
-    /// it is. [`Error::Unavailable`]: the servers cannot be reached.
+    /// it is. [`Error::Unavailable`]: `urls` cannot be used. Servers that are away are none: each operation fails until they are
+    /// there.
     pub async fn open(config: &Session, _pools: &[Pool]) -> Result<Self, Error> {
         Self::open_over(engine(config).await?, config.clone()).await
     }
@@ -29,9 +33,6 @@ async fn engine(config: &Session) -> Result<Arc<dyn Engine>, Error> {
             })?;
             Ok(Arc::new(opened?))
         }
-        SessionEngine::Redis => Err(Error::Unavailable {
-            detail: "this program has no Redis engine yet; set session.engine = \"embedded\"".into(),
-            unknown: false,
-        }),
+        SessionEngine::Redis => Ok(Arc::new(Redis::open(config)?)),
     }
 }

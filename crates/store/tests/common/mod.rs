@@ -2,3 +2,4 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub(crate) mod laws;
+pub(crate) mod redis;

@@ -1,0 +1,69 @@
+//! The engine over Redis answers as the model in memory does, whatever is asked.
+
+mod common;
+
+use common::{
+    laws::{self, Op},
+    redis::{Server, ask, is_installed},
+};
+use foreshift_store::engine::Redis;
+use proptest::{
+    prelude::*,
+    test_runner::{Config, TestRunner},
+};
+
+/// All of it in one partition of one session that stays, so that it meets what was done before.
+fn in_one_partition(mut ops: Vec<Op>) -> Vec<Op> {
+    ops.retain(|op| !matches!(op, Op::Clear { .. }));
+    for op in &mut ops {
+        match op {
+            Op::Record {
+                session,
+                is_revoked,
+                lives_ms,
+                ..
+            } => {
+                (*session, *is_revoked, *lives_ms) = (0, false, u16::MAX);
+            }
+            Op::Write {
+                session, partition, ..
+            }
+            | Op::Fill {
+                session, partition, ..
+            }
+            | Op::Read {
+                session, partition, ..
+            } => (*session, *partition) = (0, 0),
+            Op::Pass(_) | Op::Clear { .. } => {}
+        }
+    }
+    ops
+}
+
+#[test]
+fn redis_answers_like_the_model() {
+    if !is_installed() {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let server = runtime.block_on(Server::start(&[]));
+    let config = Config {
+        cases: 128,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let dense = laws::any_ops(60).prop_map(in_one_partition);
+    TestRunner::new(config)
+        .run(&prop_oneof![laws::any_ops(60), dense], |ops| {
+            let engine = Redis::open(&server.session()).expect("a URL");
+            runtime.block_on(async {
+                laws::answers_like_the_model(&engine, 1 << 100, &ops).await;
+                ask(&mut server.connect().await, &["FLUSHALL"]).await;
+            });
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+}
