@@ -2,4 +2,6 @@
 #![allow(dead_code, reason = "no test uses all of it")]
 
 pub(crate) mod laws;
+pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod sessions;

@@ -58,6 +58,12 @@ impl Fault {
                 "{by} is no part of a cluster; set session.cluster = false"
             ));
         }
+        // A client without a password may not even send a script's arguments.
+        let code = if detail.contains("unauthenticated") {
+            "NOAUTH"
+        } else {
+            code
+        };
         match never(code) {
             Some(why) => Self::refused(format!("{by} {why}")),
             // A script that stopped half-way did not check before it wrote; none of ours does, but who knows.
@@ -170,6 +176,11 @@ mod tests {
             ("OOM command not allowed", false, "maxmemory"),
             ("READONLY You can't write", false, "replica"),
             ("NOAUTH Authentication required.", false, "password"),
+            (
+                "ERR Protocol error: unauthenticated multibulk length",
+                false,
+                "password",
+            ),
             ("NOPERM this user", false, "+@hash"),
             ("NOREPLICAS Not enough", false, "min-replicas"),
             ("MISCONF Redis is configured", false, "disk"),

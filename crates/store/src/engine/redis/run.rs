@@ -100,7 +100,8 @@ impl Runner {
         let kib = u32::try_from(bytes / 1024).unwrap_or(u32::MAX);
         let kib = kib.saturating_add(SHARE_KIB).min(ROOM_KIB);
         match timeout_at(deadline, self.room.acquire_many(kib)).await {
-            Ok(Ok(room)) => Ok(room),
+            // Those before may have used up all the time.
+            Ok(Ok(room)) if Instant::now() < deadline => Ok(room),
             _ => Err(Error::Unavailable {
                 detail: "too many operations wait for Redis; it is too slow for them".into(),
                 unknown: false,
