@@ -3,6 +3,7 @@
 mod common;
 
 use common::{
+    cluster::Cluster,
     laws::{self, Op},
     redis::{Server, ask, is_installed},
 };
@@ -11,6 +12,7 @@ use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
 };
+use tokio::runtime::{Builder, Runtime};
 
 /// All of it in one partition of one session that stays, so that it meets what was done before.
 fn in_one_partition(mut ops: Vec<Op>) -> Vec<Op> {
@@ -40,28 +42,53 @@ fn in_one_partition(mut ops: Vec<Op>) -> Vec<Op> {
     ops
 }
 
+fn config(cases: u32) -> Config {
+    Config {
+        cases,
+        failure_persistence: None,
+        ..Config::default()
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 #[test]
 fn redis_answers_like_the_model() {
     if !is_installed() {
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = runtime();
     let server = runtime.block_on(Server::start(&[]));
-    let config = Config {
-        cases: 128,
-        failure_persistence: None,
-        ..Config::default()
-    };
     let dense = laws::any_ops(60).prop_map(in_one_partition);
-    TestRunner::new(config)
+    TestRunner::new(config(128))
         .run(&prop_oneof![laws::any_ops(60), dense], |ops| {
             let engine = Redis::open(&server.session()).expect("a URL");
             runtime.block_on(async {
                 laws::answers_like_the_model(&engine, 1 << 100, &ops).await;
                 ask(&mut server.connect().await, &["FLUSHALL"]).await;
+            });
+            Ok(())
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn a_cluster_answers_like_the_model() {
+    if !is_installed() {
+        return;
+    }
+    let runtime = runtime();
+    let cluster = runtime.block_on(Cluster::start(10_000));
+    TestRunner::new(config(16))
+        .run(&laws::any_ops(60), |ops| {
+            let engine = Redis::open(&cluster.session()).expect("URLs");
+            runtime.block_on(async {
+                laws::answers_like_the_model(&engine, 1 << 100, &ops).await;
+                for mut primary in cluster.primaries().await {
+                    ask(&mut primary, &["FLUSHALL"]).await;
+                }
             });
             Ok(())
         })

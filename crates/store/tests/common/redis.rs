@@ -105,6 +105,17 @@ impl Server {
         assert!(done.expect("kill").success());
     }
 
+    /// It was not killed.
+    pub(crate) fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
+    /// The value of an option that it was given.
+    pub(crate) fn option(&self, name: &str) -> &str {
+        let at = self.options.iter().position(|option| option == name);
+        &self.options[at.expect("it has the option") + 1]
+    }
+
     pub(crate) fn url(&self) -> String {
         match self.password {
             Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
