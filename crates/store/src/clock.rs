@@ -1,7 +1,10 @@
 //! Times that only rise: versions and epochs are drawn from them.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -13,6 +16,30 @@ pub(crate) fn unix_ms() -> u64 {
 fn unix_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     since.as_micros() as u64
+}
+
+/// What time it is: the system's, or one that is set, for tests of what takes hours.
+#[derive(Debug, Clone, Default)]
+pub struct Clock(Option<Arc<AtomicU64>>);
+
+impl Clock {
+    /// A clock that stands at a time, in Unix milliseconds, until it is set to another.
+    pub fn at(unix_ms: u64) -> Self {
+        Self(Some(Arc::new(AtomicU64::new(unix_ms))))
+    }
+
+    /// Sets it, and all its clones. The system's stays as it is.
+    pub fn set(&self, unix_ms: u64) {
+        if let Some(set) = &self.0 {
+            set.store(unix_ms, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.0
+            .as_ref()
+            .map_or_else(unix_ms, |set| set.load(Ordering::Relaxed))
+    }
 }
 
 /// Draws numbers that rise with each draw, and are microseconds since 1970 where no more than one is drawn in each.

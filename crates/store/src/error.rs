@@ -16,7 +16,7 @@ pub enum Refusal {
     #[error("there is no such {0}")]
     NotFound(&'static str),
     /// Another node serves the session now.
-    #[error("the session is served by {} now (epoch {epoch}); what this node writes is not taken any more", .owner.as_ref().map_or("nobody", NodeId::as_str))]
+    #[error("the session is served by {} now (epoch {epoch}); this node cannot use it any more", .owner.as_ref().map_or("nobody", NodeId::as_str))]
     Fenced {
         /// Who serves it.
         owner: Option<NodeId>,

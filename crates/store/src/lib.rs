@@ -16,13 +16,14 @@ mod sessions;
 mod tokens;
 pub mod view;
 
+pub use clock::Clock;
 pub use engine::Engine;
 pub use error::{Error, Refusal};
 pub use replay::{Counts, Portion, Pulled, Redeemed, ReplayStats, content_digest};
 pub use seal::{KeyFile, KeyId, MasterKey};
 pub use sessions::{
-    Access, Batch, Caller, Change, Entry, Expiry, If, KeyUse, Part, PartitionInfo, Select, Served,
-    SessionInfo, Sessions, Value, Written,
+    Access, Batch, Caller, Change, Cursor, Ending, Entry, Expiry, If, KeyUse, Part, PartitionInfo, Select,
+    Served, SessionInfo, Sessions, Swept, Value, Written,
 };
 pub use tokens::{NotAllowed, Tokens};
 

@@ -60,6 +60,12 @@ impl Caller {
         }
     }
 
+    /// Whether it asks in the reign that is, as far as it says. What it writes else is refused, and no use of the session.
+    pub(super) fn is_of(&self, record: &Record) -> bool {
+        let of_owner = self.node.is_none() || record.owner.is_none() || self.node == record.owner;
+        of_owner && self.epoch.is_none_or(|epoch| epoch == record.epoch) && self.may_use(record).is_ok()
+    }
+
     pub(super) fn may(&self, level: SessionAccess, verb: &'static str, what: &str) -> Result<(), Refusal> {
         if self.access.level >= level {
             return Ok(());

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{Caller, Inner, KEYS_SHARE, Sessions};
 use crate::{
-    Engine, Error, KeyId, MasterKey, Refusal,
+    Clock, Engine, Error, KeyId, MasterKey, Refusal,
     seal::{Pass, Seal, pass},
 };
 
@@ -71,7 +71,8 @@ impl Sessions {
         let bytes = config.cache_bytes / KEYS_SHARE;
         let seal = Seal::open(&config.key_file, &*engine, bytes).await?;
         let has_old_keys = seal.keys().len() > 1;
-        let sessions = Self::sealed(engine, config, seal);
+        let sessions = Self::sealed(engine, config, seal, Clock::default());
+        sessions.take_up().await?;
         // A rotation may have been cut short.
         *sessions.0.keeper.due.lock().await = has_old_keys;
         let watch = tokio::spawn(watch(Arc::downgrade(&sessions.0)));

@@ -1,16 +1,61 @@
-//! Where sessions begin and end, and who serves them.
+//! Where sessions begin, who serves them, and what operators see of them.
 
 use foreshift_wire::{Epoch, NodeId, PoolName, SessionAccess, SessionId};
 use rand::Rng;
 
-use super::{Caller, Served, SessionInfo, Sessions};
-use crate::{Error, Refusal, clock::unix_ms, engine::Record};
+use super::{
+    Caller, Inner, Served, SessionInfo, Sessions, partitions::too_fast, records::ATTEMPTS, registry::Reign,
+};
+use crate::{
+    Error, Refusal,
+    engine::{Cursor, Record},
+};
 
 impl Sessions {
     /// The ingress serves a session by this node from now on. Never waits.
     pub fn serving(&self, pool: &PoolName, session: SessionId, node: &NodeId) -> Served {
-        let super::Inner { registry, rising, .. } = &*self.0;
+        let Inner { registry, rising, .. } = &*self.0;
         registry.serving(session, pool, node, || Epoch(rising.draw()))
+    }
+
+    /// Hands a session to a node: durably, and in a new reign, which is answered. What the node before writes from then on is refused.
+    /// No use of the session: no timeout is renewed, and one that is over is not revived.
+    pub async fn hand(&self, pool: &PoolName, session: SessionId, to: &NodeId) -> Result<Epoch, Error> {
+        for _ in 0..ATTEMPTS {
+            // Not what was there a moment ago: the others that change it are told apart by it.
+            let found = self.0.engine.record(session).await?;
+            let Some(record) = &found else {
+                // Begun here, so that the node before cannot begin it behind our back.
+                let epoch = Epoch(self.0.rising.draw());
+                let (pool_of, owner) = (Some(pool.clone()), Some(to.clone()));
+                if self.0.registry.is_revoked(session) {
+                    return Err(Refusal::Revoked.into());
+                }
+                match self.begin(session, None, pool_of, owner, epoch).await? {
+                    Some(begun) => return Ok(self.reigns(session, pool, to, begun.epoch)),
+                    None => continue,
+                }
+            };
+            if record.revoked_ms.is_some() && self.0.lifetime.over(record, self.now_ms()).is_none() {
+                return Err(Refusal::Revoked.into());
+            }
+            let next = Record {
+                owner: Some(to.clone()),
+                epoch: Epoch(self.0.rising.above(record.epoch.0)),
+                ..record.clone()
+            };
+            let epoch = next.epoch;
+            if self.replace(session, found, next).await? {
+                return Ok(self.reigns(session, pool, to, epoch));
+            }
+        }
+        Err(too_fast())
+    }
+
+    fn reigns(&self, session: SessionId, pool: &PoolName, node: &NodeId, epoch: Epoch) -> Epoch {
+        let (pool, node) = (pool.clone(), node.clone());
+        self.0.registry.set(session, Reign { pool, node, epoch });
+        epoch
     }
 
     /// Makes a session; its id is of the system's generator.
@@ -19,8 +64,10 @@ impl Sessions {
         let mut id = [0; 16];
         rand::rng().fill_bytes(&mut id);
         let id = SessionId(u128::from_ne_bytes(id));
-        self.begin(id, None, None, Epoch(self.0.rising.draw())).await?;
-        Ok(id)
+        let epoch = Epoch(self.0.rising.draw());
+        // There is no such id yet, as sure as ids are unique.
+        let begun = self.begin(id, None, None, None, epoch).await?;
+        begun.map(|_| id).ok_or_else(too_fast)
     }
 
     /// A session.
@@ -28,87 +75,70 @@ impl Sessions {
         caller.may(SessionAccess::Read, "read", "sessions")?;
         let record = self.record(session).await?;
         caller.may_use(&record)?;
-        Ok(SessionInfo {
-            id: session,
-            pool: record.pool,
-            created_ms: record.created_ms,
-            used_ms: record.used_ms,
-            ends_ms: record.ends_ms,
-            owner: record.owner,
-            epoch: record.epoch,
-            revoked_ms: record.revoked_ms,
-        })
+        Ok(info_of(session, record))
     }
 
-    /// Ends a session: its state is deleted. Its id begins anew, empty, where the ingress serves it again.
-    pub async fn end(&self, caller: &Caller, session: SessionId) -> Result<(), Error> {
-        caller.may(SessionAccess::Admin, "end", "sessions")?;
-        let record = self.record(session).await?;
-        caller.may_use(&record)?;
-        let mut record = Some(record);
-        self.0.registry.forget(session);
-        // Whatever became of it meanwhile, it ends.
-        while let Err(found) = self.0.engine.clear(session, record, None).await? {
-            record = found;
-        }
-        self.forget_replay(session);
-        Ok(())
+    /// Some sessions, in no order, revoked ones too; and where the next page begins, if there is one. A page may be empty, and a session
+    /// may be in several.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        from: Option<Cursor>,
+    ) -> Result<(Vec<SessionInfo>, Option<Cursor>), Error> {
+        caller.may(SessionAccess::Admin, "list", "sessions")?;
+        let page = self.0.engine.page(from).await?;
+        let now = self.now_ms();
+        let is_there =
+            |record: &Record| self.0.lifetime.over(record, now).is_none() && caller.may_use(record).is_ok();
+        let there = page.sessions.into_iter().filter(|(_, record)| is_there(record));
+        Ok((there.map(|(id, record)| info_of(id, record)).collect(), page.next))
     }
 
-    /// The record of a session that is there. One that the ingress serves and that has none yet begins.
-    pub(super) async fn record(&self, session: SessionId) -> Result<Record, Error> {
-        let served = self.0.registry.get(session);
-        match self.0.engine.record(session).await? {
-            Some(record) if record.revoked_ms.is_some() => Err(Refusal::Revoked.into()),
-            Some(record) if unix_ms() >= record.ends_ms => Err(Refusal::NoSession.into()),
-            Some(record) => match served {
-                // The ingress knows better who serves it.
-                Some((_, node, epoch)) if epoch > record.epoch => {
-                    let next = Record {
+    /// Takes up what the engine knows from before: who was revoked, and who served what since when, so that nodes need not be told
+    /// anew. Later epochs are above all that were given.
+    pub(super) async fn take_up(&self) -> Result<(), Error> {
+        let (now, mut from) = (self.now_ms(), None);
+        loop {
+            let page = self.0.engine.page(from).await?;
+            for (session, record) in page.sessions {
+                self.0.rising.above(record.epoch.0);
+                if self.0.lifetime.over(&record, now).is_some() {
+                    continue;
+                }
+                match record {
+                    Record {
+                        revoked_ms: Some(_),
+                        ends_ms,
+                        ..
+                    } => self.0.registry.revoke(session, ends_ms),
+                    Record {
+                        pool: Some(pool),
                         owner: Some(node),
                         epoch,
-                        ..record.clone()
-                    };
-                    let stored = self
-                        .0
-                        .engine
-                        .put_record(session, Some(record), next.clone())
-                        .await?;
-                    Ok(stored.map_or_else(|found| found.unwrap_or_else(|| next.clone()), |()| next.clone()))
+                        ..
+                    } => {
+                        self.0.registry.set(session, Reign { pool, node, epoch });
+                    }
+                    _ => {}
                 }
-                _ => Ok(record),
-            },
-            None => {
-                let (pool, node, epoch) = served.ok_or(Refusal::NoSession)?;
-                self.begin(session, Some(pool), Some(node), epoch).await
+            }
+            from = page.next;
+            if from.is_none() {
+                return Ok(());
             }
         }
     }
+}
 
-    async fn begin(
-        &self,
-        session: SessionId,
-        pool: Option<PoolName>,
-        owner: Option<NodeId>,
-        epoch: Epoch,
-    ) -> Result<Record, Error> {
-        let _begins = self.0.keeper.begins().await;
-        let now = unix_ms();
-        let record = Record {
-            pool,
-            created_ms: now,
-            used_ms: now,
-            ends_ms: now + self.0.config.absolute_timeout.get().as_millis() as u64,
-            owner,
-            epoch,
-            revoked_ms: None,
-            key: self.0.seal.begin(session)?,
-        };
-        match self.0.engine.put_record(session, None, record.clone()).await? {
-            Ok(()) => Ok(record),
-            // Somebody else began it at the same time.
-            Err(Some(found)) => Ok(found),
-            Err(None) => Err(Refusal::NoSession.into()),
-        }
+fn info_of(id: SessionId, record: Record) -> SessionInfo {
+    SessionInfo {
+        id,
+        pool: record.pool,
+        created_ms: record.created_ms,
+        used_ms: record.used_ms,
+        ends_ms: record.ends_ms,
+        owner: record.owner,
+        epoch: record.epoch,
+        revoked_ms: record.revoked_ms,
     }
 }

@@ -3,25 +3,23 @@
 use foreshift_wire::{PartitionName, SessionAccess, SessionId, Version};
 
 use super::{
-    Batch, Caller, Change, Entry, Part, PartitionInfo, Select, Sessions, Value, Written, declared::declared,
+    Batch, Caller, Change, Entry, Part, PartitionInfo, Select, Sessions, Value, Written, limits,
+    policy::Rules, records::ATTEMPTS,
 };
 use crate::{
     Error, Refusal,
-    clock::unix_ms,
     engine::{Fence, Outcome, Put, Record, Row, Rows, Write},
     seal::Place,
 };
 
-/// How often a write whose version another writer overtook is tried again.
-const ATTEMPTS: u32 = 16;
-
 impl Sessions {
     /// The partitions that the caller may read, by name.
     pub async fn partitions(&self, caller: &Caller, session: SessionId) -> Result<Vec<PartitionInfo>, Error> {
-        let record = self.record(session).await?;
+        let mut record = self.record(session).await?;
         caller.may_use(&record)?;
-        let heads = self.0.engine.heads(session, unix_ms()).await?;
-        let may_read = |name: &PartitionName| caller.reads(name, self.is_secret(&record, name));
+        self.note_use(session, &mut record, false).await?;
+        let heads = self.0.engine.heads(session, self.now_ms()).await?;
+        let may_read = |name: &PartitionName| caller.reads(name, self.rules(&record, name).is_secret);
         let seen = heads
             .into_iter()
             .filter(|head| head.keys > 0 && may_read(&head.name));
@@ -38,10 +36,14 @@ impl Sessions {
     ) -> Result<Part, Error> {
         // What needs no session is refused first, so that a token is no way to find out which sessions there are.
         caller.may_with(SessionAccess::Read, "read", partition, false)?;
-        let record = self.record(session).await?;
+        if let Select::Keys(keys) = &select {
+            limits::count(keys.len())?;
+        }
+        let mut record = self.record(session).await?;
         caller.may_use(&record)?;
-        let secret = self.is_secret(&record, partition);
-        caller.may_with(SessionAccess::Read, "read", partition, secret)?;
+        let is_secret = self.rules(&record, partition).is_secret;
+        caller.may_with(SessionAccess::Read, "read", partition, is_secret)?;
+        self.note_use(session, &mut record, false).await?;
         let part = self.opened(session, partition, select).await?;
         part.ok_or_else(|| Refusal::NotFound("partition").into())
     }
@@ -55,17 +57,20 @@ impl Sessions {
     ) -> Result<Option<Part>, Error> {
         let engine = &self.0.engine;
         for _ in 0..ATTEMPTS {
-            let Some(record) = engine.record(session).await? else {
+            let Some(record) = self.known(session).await? else {
                 return Ok(None);
             };
-            let read = engine.read(session, partition.clone(), select.clone(), unix_ms());
+            let read = engine.read(session, partition.clone(), select.clone(), self.now_ms());
             let Some(rows) = read.await? else {
                 return Ok(None);
             };
             match self.unseal(session, &record, rows) {
                 // Between the two it may have ended and begun anew, with another key.
                 Err(Error::Damaged(_))
-                    if engine.record(session).await?.map(|now| now.key) != Some(record.key) => {}
+                    if engine.record(session).await?.map(|now| now.key) != Some(record.key) =>
+                {
+                    self.0.records.forget(session);
+                }
                 part => return part.map(Some),
             }
         }
@@ -106,12 +111,30 @@ impl Sessions {
         batch: Batch,
     ) -> Result<Written, Error> {
         caller.may_with(SessionAccess::Write, "write", partition, false)?;
+        limits::check(&batch, &self.0.config)?;
+        let has_values = batch.changes.iter().any(|change| change.value.is_some());
         let mut record = self.record(session).await?;
+        if caller.is_of(&record) {
+            self.note_use(session, &mut record, true).await?;
+        }
         let mut version = Version(self.0.rising.draw());
         for _ in 0..ATTEMPTS {
             caller.may_use(&record)?;
+            let rules = self.rules(&record, partition);
+            rules.check(partition, has_values)?;
             // Sealed for this version, and with the key of this reign.
-            let puts = self.puts(session, partition, &record, version, &batch.changes)?;
+            let puts = match self.puts(session, partition, &record, version, &batch.changes) {
+                Ok(puts) => puts,
+                Err(error) => {
+                    // Its key may have been wrapped anew since it was looked at.
+                    self.0.records.forget(session);
+                    let before = std::mem::replace(&mut record, self.record(session).await?);
+                    if before.key == record.key {
+                        return Err(error);
+                    }
+                    continue;
+                }
+            };
             let write = Write {
                 session,
                 partition: partition.clone(),
@@ -123,10 +146,10 @@ impl Sessions {
                 condition: batch.condition,
                 replace: batch.replace,
                 puts,
-                expiry: batch.expiry,
-                max_bytes: self.0.config.max_bytes,
+                expiry: rules.expiry(batch.expiry, self.now_ms()),
+                max_bytes: rules.max_bytes,
                 max_session_bytes: self.0.config.max_session_bytes,
-                now_ms: unix_ms(),
+                now_ms: self.now_ms(),
             };
             match self.0.engine.write(write).await? {
                 Outcome::Done { removed, added } => {
@@ -140,6 +163,11 @@ impl Sessions {
                 Outcome::Refused(Refusal::Fenced { epoch, .. })
                     if caller.epoch.is_none() && epoch != record.epoch =>
                 {
+                    self.0.records.forget(session);
+                    record = self.record(session).await?;
+                }
+                // It ended since it was looked at; it may have begun anew, or begin by this.
+                Outcome::Refused(Refusal::NoSession) if self.0.records.forget(session) => {
                     record = self.record(session).await?;
                 }
                 Outcome::Refused(refusal) => return Err(refusal.into()),
@@ -149,8 +177,8 @@ impl Sessions {
         Err(too_fast())
     }
 
-    fn is_secret(&self, record: &Record, partition: &PartitionName) -> bool {
-        declared(&self.0.config, record.pool.as_ref(), partition).is_some_and(|declared| declared.secret)
+    fn rules(&self, record: &Record, partition: &PartitionName) -> Rules {
+        Rules::of(&self.0.config, record.pool.as_ref(), partition)
     }
 
     fn puts(
@@ -184,7 +212,7 @@ impl Sessions {
     }
 }
 
-fn too_fast() -> Error {
+pub(super) fn too_fast() -> Error {
     Error::Unavailable {
         detail: "others that use the session were faster each time; try again".into(),
         unknown: false,

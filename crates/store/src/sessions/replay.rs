@@ -10,7 +10,6 @@ use foreshift_wire::{NodeId, PartitionName, PartitionPattern, PoolName, SessionI
 use super::{Select, Sessions};
 use crate::{
     Error, Refusal,
-    clock::unix_ms,
     engine::Head,
     replay::{Known, Needs, Portion, Pulled, Redeemed, ReplayStats, Tell, Told, pack, tell},
 };
@@ -216,7 +215,7 @@ impl Sessions {
 
     /// The partitions of a session that can be replayed. None where it has no state; its record is not begun by this.
     async fn replayed(&self, session: SessionId) -> Result<Vec<Head>, Error> {
-        let now = unix_ms();
+        let now = self.now_ms();
         match self.0.engine.record(session).await? {
             Some(record) if record.revoked_ms.is_some() => Err(Refusal::Revoked.into()),
             Some(record) if now < record.ends_ms => self.0.engine.heads(session, now).await,

@@ -5,4 +5,5 @@ pub(crate) mod cluster;
 pub(crate) mod laws;
 pub(crate) mod proxy;
 pub(crate) mod redis;
+pub(crate) mod service;
 pub(crate) mod sessions;
