@@ -77,6 +77,8 @@ fn failure(failure: &MoveFailure) -> String {
     match failure {
         MoveFailure::Connect { detail }
         | MoveFailure::Handoff { detail }
+        | MoveFailure::Replay { detail }
+        | MoveFailure::Fence { detail }
         | MoveFailure::Resume { detail }
         | MoveFailure::Handshake { detail }
         | MoveFailure::Unmovable { detail }

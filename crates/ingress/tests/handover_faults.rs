@@ -31,6 +31,8 @@ fn name(failure: &MoveFailure) -> &'static str {
     match failure {
         MoveFailure::Connect { .. } => "connect",
         MoveFailure::Handoff { .. } => "handoff",
+        MoveFailure::Replay { .. } => "replay",
+        MoveFailure::Fence { .. } => "fence",
         MoveFailure::Resume { .. } => "resume",
         MoveFailure::Handshake { .. } => "handshake",
         MoveFailure::Deadline { .. } => "deadline",

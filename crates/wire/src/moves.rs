@@ -150,6 +150,16 @@ pub enum MoveFailure {
         /// Status or error.
         detail: String,
     },
+    /// The new node did not take the partitions of the session's state that it requires, or they could not be read.
+    Replay {
+        /// Status or error.
+        detail: String,
+    },
+    /// The store of sessions' state did not make the new node the session's owner.
+    Fence {
+        /// What it said.
+        detail: String,
+    },
     /// The new node refused the state.
     Resume {
         /// Status or error.

@@ -578,6 +578,7 @@ impl Mover {
             streams,
             workers,
             hook,
+            carry: false,
         });
         active.phase = Phase::Running(handover);
         self.perform(id, actions);

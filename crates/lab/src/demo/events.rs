@@ -81,6 +81,8 @@ fn name(failure: &MoveFailure) -> &'static str {
     match failure {
         MoveFailure::Connect { .. } => "the new node did not accept a connection",
         MoveFailure::Handoff { .. } => "the old node's hook failed",
+        MoveFailure::Replay { .. } => "the new node did not get the session's partitions",
+        MoveFailure::Fence { .. } => "the store did not give it the session",
         MoveFailure::Resume { .. } => "the new node refused the state",
         MoveFailure::Handshake { .. } => "the new node refused the handshake",
         MoveFailure::Deadline { .. } => "the deadline passed",
