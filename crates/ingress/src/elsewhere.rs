@@ -17,6 +17,7 @@ use crate::{
     io::{Deadline, Input, write_all},
     message::{Reached, StreamCommand, StreamEvent, ToMover},
     node::Node,
+    reigns::{Carried, EPOCH, FAILOVER, TOKEN},
     stream::Stream,
     worker::{Worker, connect},
 };
@@ -29,7 +30,7 @@ const NODES_TRIED: usize = 3;
 const DYING: Duration = Duration::from_millis(100);
 
 /// Header fields that tell a node why it is asked.
-pub(crate) type Fields<'a> = [(&'a str, &'a str); 2];
+pub(crate) type Fields<'a> = [(&'a str, &'a str)];
 
 /// What it takes to ask a node to go on with one kind of stream.
 pub(crate) trait Resume {
@@ -43,6 +44,33 @@ pub(crate) trait Resume {
         fields: &Fields<'_>,
         within: Duration,
     ) -> Result<Self::Resumed, String>;
+}
+
+impl Carried {
+    /// As header fields beside those that name the session and the node before. `epoch`: its own, as text.
+    fn fields<'a>(&'a self, epoch: Option<&'a str>) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let epoch = epoch.map(|epoch| (EPOCH, epoch));
+        epoch
+            .into_iter()
+            .chain(self.token.as_deref().map(|token| (TOKEN, token)))
+    }
+}
+
+/// A request's head as a node got it, without the empty line, and without what only that node was told.
+pub(crate) fn as_asked(head: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(head.len() + 192);
+    for field in head.split_inclusive(|b| *b == b'\n') {
+        let told = |name: &&str| {
+            let begun = field.get(..name.len() + 1).unwrap_or_default();
+            begun
+                .strip_suffix(b":")
+                .is_some_and(|n| n.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        if field != b"\r\n" && ![EPOCH, FAILOVER, TOKEN].iter().any(told) {
+            out.extend_from_slice(field);
+        }
+    }
+    out
 }
 
 /// A hand-over under way, as the stream sees it. `T`: what it needs of the new node's answer.
@@ -91,7 +119,7 @@ pub(crate) fn open_later<R: Resume + 'static>(
     connection: &Rc<Connection>,
     socket: Stream,
     stream: R,
-    attempt: u32,
+    (attempt, carried): (u32, Carried),
     reached: fn(Opened<R::Resumed>) -> Reached,
 ) {
     let (worker, connection) = (worker.clone(), connection.clone());
@@ -101,10 +129,12 @@ pub(crate) fn open_later<R: Resume + 'static>(
         };
         let session = session.to_string();
         let from = connection.node.borrow().as_ref().map(|n| n.id.to_string());
-        let fields = [
+        let epoch = carried.epoch.map(|epoch| epoch.to_string());
+        let mut fields = vec![
             ("Foreshift-Resume", &*session),
             ("Foreshift-Migrated-From", from.as_deref().unwrap_or_default()),
         ];
+        fields.extend(carried.fields(epoch.as_deref()));
         let within = worker.pools[connection.pool].config().migration_deadline.get();
         let resumed = stream.resume(&socket, &fields, within).await;
         let opened = resumed.map(|resumed| (socket, resumed));
@@ -173,10 +203,6 @@ pub(crate) async fn take_over<R: Resume>(
     }
     worker.suspect(pool, dead, "connections broke and new ones are refused");
     let text = session.to_string();
-    let fields = [
-        ("Foreshift-Resume", &*text),
-        ("Foreshift-Failover", dead.id.as_str()),
-    ];
     let within = pool.config().migration_deadline.get();
     let mut tried = vec![dead.id.clone()];
     for _ in 0..NODES_TRIED {
@@ -185,6 +211,19 @@ pub(crate) async fn take_over<R: Resume>(
         let Ok(socket) = worker.connect(pool, &node, connection).await else {
             continue;
         };
+        let carried = match worker
+            .take_over(connection.pool, session, &dead.id, &node.id)
+            .await
+        {
+            Ok(carried) => carried,
+            Err(error) => {
+                tracing::warn!(node = %node.id, dead = %dead.id, %error, "a session's state could not go on to a node");
+                continue;
+            }
+        };
+        let epoch = carried.epoch.map(|epoch| epoch.to_string());
+        let mut fields = vec![("Foreshift-Resume", &*text), (FAILOVER, dead.id.as_str())];
+        fields.extend(carried.fields(epoch.as_deref()));
         match stream.resume(&socket, &fields, within).await {
             Ok(resumed) => return Some((node.id.clone(), socket, resumed)),
             Err(error) => {

@@ -131,6 +131,7 @@ pub async fn start_with(
         events,
         certificates: certificates.clone(),
         tokens,
+        shared: shared.clone(),
         ready,
     };
     spawn("mover".into(), move || mover::run(options))?;

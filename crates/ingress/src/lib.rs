@@ -19,6 +19,7 @@ mod http2;
 mod instruct;
 mod io;
 mod key;
+mod letters;
 mod listen;
 mod live;
 mod loads;

@@ -8,7 +8,10 @@ use foreshift_wire::{
 };
 use tokio::sync::oneshot;
 
-use crate::{access::AccessLog, instruct::Notice, sse::Resumed, table::Snapshot, worker::Listener};
+use crate::{
+    access::AccessLog, instruct::Notice, letters::Letter, reigns::Carried, sse::Resumed, table::Snapshot,
+    worker::Listener,
+};
 
 /// From the mover, or the handle, to one worker.
 pub(crate) enum ToWorker {
@@ -102,6 +105,18 @@ pub(crate) enum ToWorker {
         filter: Arc<ConnectionFilter>,
         answer: oneshot::Sender<u64>,
     },
+    /// What a session's next request is to tell its node.
+    Letter {
+        pool: usize,
+        session: SessionId,
+        letter: Arc<Letter>,
+    },
+    /// A session went to a node other than the routes say, as that one died: it stays there until it is moved.
+    Settle {
+        pool: usize,
+        session: SessionId,
+        node: NodeId,
+    },
     /// Let go of a session's connections, whatever their pool.
     EndSession(SessionId),
     /// How many connections are open?
@@ -147,8 +162,8 @@ pub(crate) enum StreamCommand {
     Pause,
     /// Have the old node answer a ping behind everything it was sent.
     Barrier,
-    /// Shake hands with the new node.
-    Open,
+    /// Shake hands with the new node, which is told this.
+    Open(Carried),
     /// The new node serves from now on.
     Switch,
     /// The old node serves on.
@@ -256,6 +271,14 @@ pub(crate) enum ToMover {
         connection: ConnectionId,
         event: StreamEvent,
     },
+    /// A node is to go on with a session whose own node died: what does it have to know?
+    TakeOver {
+        pool: usize,
+        session: SessionId,
+        dead: NodeId,
+        to: NodeId,
+        answer: oneshot::Sender<Taken>,
+    },
     /// A request waits for its session, which still has to be handed over.
     Wanted { pool: usize, session: SessionId },
     /// A pool's settings are these from now on; the workers know already. It may be a new one.
@@ -270,6 +293,9 @@ pub(crate) enum ToMover {
     /// Something for control.
     Tell(foreshift_wire::IngressEvent),
 }
+
+/// What a node that goes on in place of a dead one has to know; or why it cannot.
+pub(crate) type Taken = Result<Carried, String>;
 
 /// A session's requests in flight on a worker.
 #[derive(Debug, Clone, Copy, Default)]

@@ -15,6 +15,10 @@ use crate::state::{Serving, SessionState};
 
 /// Tells a node since when it serves a session.
 pub(crate) const EPOCH: &str = "Foreshift-Epoch";
+/// Tells a node which one served the session and died.
+pub(crate) const FAILOVER: &str = "Foreshift-Failover";
+/// Lets a node fetch what it lacks of a session's state.
+pub(crate) const TOKEN: &str = "Foreshift-Resume-Token";
 
 /// What was said of a connection's session and node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +53,11 @@ impl Reigns {
         self.state.is_some()
     }
 
+    /// Where state is kept.
+    pub(crate) fn state(&self) -> Option<&Arc<dyn SessionState>> {
+        self.state.as_ref()
+    }
+
     /// A session changed hands, or ended: what was said before is asked for anew.
     pub(crate) fn changed(&self) {
         self.changes.fetch_add(1, Ordering::Release);
@@ -74,6 +83,17 @@ impl Reigns {
             Serving::Revoked => Err(Revoked),
         }
     }
+}
+
+/// What a node that goes on with a session is told with the first request or handshake, beside whose session it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Carried {
+    /// Since when it serves it; asked for where the request is made, where that is not known before.
+    pub(crate) epoch: Option<Epoch>,
+    /// For what it lacks, where it fetches that.
+    pub(crate) token: Option<String>,
+    /// Which node died.
+    pub(crate) dead: Option<NodeId>,
 }
 
 impl Reign {

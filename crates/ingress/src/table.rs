@@ -34,6 +34,8 @@ pub(crate) struct Snapshot {
     pub(crate) runs: Vec<Option<Arc<AtomicU32>>>,
     /// Sessions stay with a node that is left out.
     pub(crate) keeps_sessions: bool,
+    /// Sessions' kept state has to follow them.
+    pub(crate) carries: bool,
     /// Who still has to be handed over before the next request.
     pub(crate) lazy: Arc<Lazy>,
 }
@@ -84,6 +86,8 @@ struct Transit {
 /// Where a request goes.
 pub(crate) enum Route {
     To(Rc<Node>),
+    /// The session's own node, the second, does not answer.
+    Instead(Rc<Node>, Rc<Node>),
     /// Ask again when this is answered. True: the mover has to be asked to hand the session over first.
     Wait(oneshot::Receiver<()>, bool),
     Nowhere,
@@ -99,6 +103,8 @@ pub(crate) struct Table {
     calm: Cell<bool>,
     /// Some node is left out because it fails.
     any_ejected: Cell<bool>,
+    /// Sessions' kept state has to follow them.
+    carries: Cell<bool>,
 }
 
 impl Table {
@@ -110,6 +116,7 @@ impl Table {
             settled: RefCell::default(),
             calm: Cell::new(true),
             any_ejected: Cell::new(false),
+            carries: Cell::new(false),
         }
     }
 
@@ -138,6 +145,7 @@ impl Table {
         let judged = nodes.iter().zip(snapshot.runs.iter().zip(&snapshot.ejected));
         judged.for_each(|(node, (run, ejected))| node.judged(run.clone(), *ejected));
         self.any_ejected.set(snapshot.ejected.contains(&true));
+        self.carries.set(snapshot.carries);
         let gone = old
             .iter()
             .filter(|o| !nodes.iter().any(|n| Rc::ptr_eq(n, o)))
@@ -194,7 +202,7 @@ impl Table {
     #[inline]
     pub(crate) fn route(&self, session: SessionId, stream: bool, now: Instant) -> Route {
         if self.calm.get() {
-            return self.lookup(session, now).map_or(Route::Nowhere, Route::To);
+            return self.lookup(session, now);
         }
         self.route_through_gate(session, stream, now)
     }
@@ -225,7 +233,7 @@ impl Table {
             return Route::Wait(receiver, true);
         }
         drop(transits);
-        self.lookup(session, now).map_or(Route::Nowhere, Route::To)
+        self.lookup(session, now)
     }
 
     fn is_lazy(&self, session: SessionId) -> bool {
@@ -240,19 +248,26 @@ impl Table {
     }
 
     /// The map's node for a session; the next one on the ring where that one refused connections just now.
-    fn lookup(&self, session: SessionId, now: Instant) -> Option<Rc<Node>> {
+    fn lookup(&self, session: SessionId, now: Instant) -> Route {
         let snapshot = self.snapshot.borrow();
-        let snapshot = snapshot.as_ref()?;
+        let Some(snapshot) = snapshot.as_ref() else {
+            return Route::Nowhere;
+        };
+        let Some(home) = snapshot.map.lookup(session) else {
+            return Route::Nowhere;
+        };
         let nodes = self.nodes.borrow();
-        let node = &nodes[usize::from(snapshot.map.lookup(session)?.0)];
+        let node = &nodes[usize::from(home.0)];
         if !node.is_avoided(now) {
-            return Some(node.clone());
+            return Route::To(node.clone());
         }
         if snapshot.keeps_sessions && !node.is_suspect(now) {
-            return Some(node.clone());
+            return Route::To(node.clone());
         }
-        let other = snapshot.map.next(session, |i| self.usable(snapshot, i, now));
-        Some(other.map_or_else(|| node.clone(), |i| nodes[usize::from(i.0)].clone()))
+        match snapshot.map.next(session, |i| self.usable(snapshot, i, now)) {
+            Some(other) => Route::Instead(nodes[usize::from(other.0)].clone(), node.clone()),
+            None => Route::To(node.clone()),
+        }
     }
 
     fn usable(&self, snapshot: &Snapshot, index: NodeIndex, now: Instant) -> bool {
@@ -335,6 +350,29 @@ impl Table {
         // Who waited asks again.
         self.transits.borrow_mut().insert(session, transit);
         self.calm.set(false);
+    }
+
+    /// A dead node's session is served by another one until it is moved from there; see [`crate::message::ToWorker::Settle`].
+    pub(crate) fn settle(&self, session: SessionId, node: &NodeId) {
+        let mut transits = self.transits.borrow_mut();
+        let stays = |t: &Transit| matches!(t.stage, Stage::Stays);
+        if let Some(node) = self.node(node)
+            && transits.get(&session).is_none_or(stays)
+        {
+            let transit = Transit {
+                from: Some(node),
+                stage: Stage::Stays,
+                waiting: vec![],
+            };
+            transits.insert(session, transit);
+            self.calm.set(false);
+        }
+    }
+
+    /// Whether sessions' kept state has to follow them.
+    #[inline]
+    pub(crate) fn carries(&self) -> bool {
+        self.carries.get()
     }
 
     /// A hand-over begins; see [`crate::message::ToWorker::Begin`].

@@ -25,7 +25,7 @@ use crate::{
     marking::{Mark, Marking},
     message::Offer,
     node::Node,
-    reigns::EPOCH,
+    reigns::{EPOCH, FAILOVER, TOKEN},
     sse,
     stream::Stream,
     upstream::{Cause, Tries},
@@ -149,10 +149,17 @@ impl Exchange<'_> {
     }
 
     /// Tells the node of the try under way since when it serves the session, where state is kept.
-    fn tell_reign(&mut self) -> Result<(), Reject> {
+    fn tell_reign(&mut self, tries: &mut Tries<'_>) -> Result<(), Reject> {
         if let Some(epoch) = self.worker.reign(self.pool, self.connection)? {
             self.head_bytes.truncate(self.head_end);
             line(self.head_bytes, EPOCH.as_bytes(), itoa(epoch.0).text());
+            if let Some(carried) = tries.carried() {
+                let dead = carried.dead.as_ref().map(|dead| (FAILOVER, dead.as_str()));
+                let token = carried.token.as_deref().map(|token| (TOKEN, token));
+                for (name, value) in dead.into_iter().chain(token) {
+                    line(self.head_bytes, name.as_bytes(), value.as_bytes());
+                }
+            }
             self.head_bytes.extend_from_slice(b"\r\n");
         }
         Ok(())
@@ -166,7 +173,7 @@ impl Exchange<'_> {
         (mut stream, mut reused): (Stream, bool),
         started: Instant,
     ) -> Step {
-        if let Err(reject) = self.tell_reign() {
+        if let Err(reject) = self.tell_reign(tries) {
             return Step::Done(self.refuse(head, reject).await);
         }
         let node = &tries.node().clone();

@@ -53,6 +53,11 @@ impl Reject {
     pub(crate) const BAD_NODE: Self = Self::new(502, "Bad Gateway", "the node's answer was not usable");
     pub(crate) const UNREACHABLE: Self = Self::new(502, "Bad Gateway", "no node could be reached");
     pub(crate) const NO_NODE: Self = Self::new(503, "Service Unavailable", "no node is ready");
+    pub(crate) const NO_STATE: Self = Self::new(
+        503,
+        "Service Unavailable",
+        "the state of this session could not go on to another node; try again",
+    );
     pub(crate) const FULL_NODE: Self = Self::new(
         503,
         "Service Unavailable",

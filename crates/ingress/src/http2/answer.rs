@@ -221,8 +221,7 @@ impl Answering {
         let sender = tries.connect(connect).await?;
         let node = tries.node().clone();
         if let Some(epoch) = self.client.worker.reign(self.pool(), &self.stream)? {
-            let headers = request.headers_mut();
-            headers.insert("foreshift-epoch", HeaderValue::from(epoch.0));
+            translate::tell_reign(request.headers_mut(), epoch, tries.carried());
         }
         guard.begin(node.clone());
         let sent = sender.send(&node, request);

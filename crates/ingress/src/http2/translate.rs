@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use foreshift_wire::{ConnectionId, SessionId};
+use foreshift_wire::{ConnectionId, Epoch, NodeId, SessionId};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Uri, Version,
     header::{CONNECTION, CONTENT_TYPE, FORWARDED, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE},
@@ -15,6 +15,7 @@ use crate::{
     http1::proto,
     key::RequestParts,
     marking::{Mark, Marking},
+    reigns::Carried,
 };
 
 impl RequestParts for request::Parts {
@@ -126,6 +127,20 @@ pub(super) fn request(parts: &mut request::Parts, told: &Told<'_>, http2: bool) 
         parts.uri = target.parse().ok()?;
     }
     Some(mark)
+}
+
+/// Tells the node of a try since when it serves the session, and what else it has to know of its state.
+pub(super) fn tell_reign(headers: &mut HeaderMap, epoch: Epoch, carried: Option<&Carried>) {
+    headers.insert("foreshift-epoch", HeaderValue::from(epoch.0));
+    let dead = carried.and_then(|c| c.dead.as_ref()).map(NodeId::as_str);
+    let token = carried.and_then(|c| c.token.as_deref());
+    for (name, value) in [("foreshift-failover", dead), ("foreshift-resume-token", token)] {
+        // What an earlier try told its node is none of this one's business.
+        headers.remove(name);
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
 }
 
 /// `Forwarded`: ours behind the client's, or none, since without ours the client's is nothing to go by.

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use foreshift_migration::Handover;
-use foreshift_wire::{ConnectionId, MoveFailure, MoveId, NodeId};
+use foreshift_wire::{ConnectionId, Epoch, MoveFailure, MoveId, NodeId};
 use std::collections::{HashMap, HashSet};
 
 use super::telling::Telling;
@@ -49,6 +49,8 @@ pub(super) struct Active {
     pub(super) again: bool,
     /// Its clients were told to move by themselves.
     pub(super) telling: Option<Telling>,
+    /// Of whoever owns the session's kept state now, as far as this hand-over changed it.
+    pub(super) epoch: Option<Epoch>,
 }
 
 /// A hand-over that ended, while its streams still report how long they paused.

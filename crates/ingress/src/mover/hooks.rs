@@ -5,8 +5,8 @@
 use std::{cell::RefCell, fmt::Write as _, net::SocketAddr, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use foreshift_wire::{ConnectionId, NodeId, ProxyVersion, SessionId};
-use http::{Request, Response, StatusCode};
+use foreshift_wire::{ConnectionId, Epoch, NodeId, ProxyVersion, SessionId};
+use http::{Method, Request, Response, StatusCode, response::Parts};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     body::Incoming,
@@ -17,6 +17,7 @@ use std::collections::HashMap;
 use tokio::io::AsyncWriteExt;
 
 use crate::{
+    reigns::EPOCH,
     stream::Stream,
     tls::{self, PoolTls},
 };
@@ -81,10 +82,15 @@ impl Hooks {
     }
 
     /// Gives the new node a session's state.
-    pub(super) async fn resume(&self, call: &Call<'_>, from: &NodeId, state: Vec<u8>) -> Result<(), String> {
-        let (status, _) = self
-            .post(call, &[("Foreshift-Migrated-From", from.as_str())], state)
-            .await?;
+    pub(super) async fn resume(
+        &self,
+        call: &Call<'_>,
+        from: &NodeId,
+        epoch: Option<Epoch>,
+        state: Vec<u8>,
+    ) -> Result<(), String> {
+        let field = ("Foreshift-Migrated-From", from.as_str());
+        let (status, _) = self.post_since(call, field, epoch, state).await?;
         if status.is_success() {
             Ok(())
         } else {
@@ -93,15 +99,33 @@ impl Hooks {
     }
 
     /// Gives the old node its state back.
-    pub(super) async fn give_back(&self, call: &Call<'_>, state: Vec<u8>) -> Result<(), String> {
-        let (status, _) = self
-            .post(call, &[("Foreshift-Handoff-Aborted", "1")], state)
-            .await?;
+    pub(super) async fn give_back(
+        &self,
+        call: &Call<'_>,
+        epoch: Option<Epoch>,
+        state: Vec<u8>,
+    ) -> Result<(), String> {
+        let field = ("Foreshift-Handoff-Aborted", "1");
+        let (status, _) = self.post_since(call, field, epoch, state).await?;
         if status.is_success() {
             Ok(())
         } else {
             Err(format!("{} answered {status}", call.path))
         }
+    }
+
+    /// As [`Self::post`], and says since when the node serves the session, where that is known.
+    async fn post_since(
+        &self,
+        call: &Call<'_>,
+        field: (&str, &str),
+        epoch: Option<Epoch>,
+        body: Vec<u8>,
+    ) -> Result<(StatusCode, Vec<u8>), String> {
+        let epoch = epoch.map(|epoch| epoch.to_string());
+        let epoch = epoch.as_deref().map(|epoch| (EPOCH, epoch));
+        let fields: Vec<_> = std::iter::once(field).chain(epoch).collect();
+        self.post(call, &fields, body).await
     }
 
     async fn post(
@@ -110,25 +134,38 @@ impl Hooks {
         fields: &[(&str, &str)],
         body: Vec<u8>,
     ) -> Result<(StatusCode, Vec<u8>), String> {
+        let answer = self.send(call, Method::POST, fields, body.into()).await;
+        let (head, body) = answer.map_err(|why| format!("{}: {why}", call.path))?;
+        Ok((head.status, body))
+    }
+
+    /// Sends a request and reads the whole answer.
+    pub(super) async fn send(
+        &self,
+        call: &Call<'_>,
+        method: Method,
+        fields: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<(Parts, Vec<u8>), String> {
         let exchange = async {
             let mut sender = self.connect(call).await?;
-            let mut request = Request::post(call.path)
+            let mut request = Request::builder()
+                .method(method)
+                .uri(call.path)
                 .header(http::header::HOST, call.address.to_string())
                 .header("Foreshift-Session", call.session.to_string());
             for (name, value) in fields {
                 request = request.header(*name, *value);
             }
-            let request = request
-                .body(Full::new(Bytes::from(body)))
-                .map_err(|e| e.to_string())?;
+            let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
             let response = sender.send_request(request).await.map_err(|e| e.to_string())?;
-            let (status, body) = read(response).await?;
+            let answer = read(response).await?;
             self.keep(call.address, sender);
-            Ok((status, body))
+            Ok(answer)
         };
         tokio::time::timeout(call.within, exchange)
             .await
-            .map_err(|_| format!("{} gave no answer within {:?}", call.path, call.within))?
+            .map_err(|_| format!("no answer within {:?}", call.within))?
     }
 
     async fn connect(&self, call: &Call<'_>) -> Result<Sender, String> {
@@ -172,11 +209,11 @@ impl Hooks {
     }
 }
 
-async fn read(response: Response<Incoming>) -> Result<(StatusCode, Vec<u8>), String> {
+async fn read(response: Response<Incoming>) -> Result<(Parts, Vec<u8>), String> {
     let (head, body) = response.into_parts();
     let body = Limited::new(body, STATE_MAX)
         .collect()
         .await
         .map_err(|e| e.to_string())?;
-    Ok((head.status, body.to_bytes().to_vec()))
+    Ok((head, body.to_bytes().to_vec()))
 }

@@ -5,10 +5,13 @@
 //! workers. The decisions are `foreshift_migration`'s; this carries its actions to workers and nodes.
 
 mod active;
+mod carrying;
 mod hooks;
 mod lanes;
 mod perform;
 mod pool;
+mod replay;
+mod takeover;
 mod telling;
 
 use std::{
@@ -22,7 +25,7 @@ use foreshift_meta::{
     routes::{RouteChange, RouteTable, RouteWatch},
 };
 use foreshift_migration::{Event, Handover, Options};
-use foreshift_wire::{ConnectionId, IngressEvent, NodeId, SessionId};
+use foreshift_wire::{ConnectionId, Epoch, IngressEvent, NodeId, SessionId};
 use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
 
@@ -30,12 +33,16 @@ use self::{
     active::{Active, Ending, Phase},
     hooks::Hooks,
     pool::{PoolState, Task},
+    takeover::TakeOvers,
     telling::{Telling, Tellings},
 };
 use crate::{
     instruct::Tokens,
+    letters::Letter,
     message::{Ended, Requests, StreamEvent, ToMover, ToWorker},
+    reigns::Carried,
     tls::Certificates,
+    worker::Shared,
 };
 
 /// Hand-overs under way at once, except those that a request waits for. More would not end sooner, since the cores
@@ -46,6 +53,9 @@ const SWEEP: Duration = Duration::from_millis(100);
 
 /// How often the keys that sign tokens are read anew.
 const RENEW_KEYS: Duration = Duration::from_secs(3_600);
+
+/// How long a token for the session's next request is good.
+const LETTER_FOR: Duration = Duration::from_secs(60);
 
 /// What the mover is made from.
 pub(crate) struct OptionsOfMover {
@@ -58,6 +68,7 @@ pub(crate) struct OptionsOfMover {
     pub(crate) events: mpsc::UnboundedSender<IngressEvent>,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) shared: Arc<Shared>,
     /// Told once the first routes are with the workers.
     pub(crate) ready: std::sync::mpsc::SyncSender<Result<(), Error>>,
 }
@@ -68,6 +79,10 @@ type Id = (usize, SessionId);
 enum Note {
     /// Of a hook call.
     Handover(Id, u64, Event),
+    /// Who owns a session's kept state changed.
+    Owned(Id, u64, Option<Epoch>, Event),
+    /// A node was made ready to go on where a dead one stopped, or not.
+    TakenOver(Id, NodeId, Result<Epoch, String>),
     Routes(usize, RouteChange),
     /// The watch fell behind; the routes were read anew.
     Reloaded(usize, RouteTable),
@@ -89,6 +104,8 @@ struct Mover {
     tellings: Tellings,
     hooks: Hooks,
     certificates: Arc<Certificates>,
+    shared: Arc<Shared>,
+    takeovers: TakeOvers,
     notes: mpsc::UnboundedSender<Note>,
     generation: u64,
 }
@@ -108,10 +125,12 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
             events,
             certificates,
             tokens,
+            shared,
             ready,
         } = options;
         let (notes, mut noted) = mpsc::unbounded_channel();
-        let pool = |config| PoolState::new(config, zone.clone());
+        let keeps = shared.reigns.are_kept();
+        let pool = |config| PoolState::new(config, zone.clone(), keeps);
         let mut mover = Mover {
             meta,
             pools: pools.into_iter().map(pool).collect(),
@@ -124,6 +143,8 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
             tellings: Tellings::new(tokens.clone()),
             hooks: Hooks::default(),
             certificates,
+            shared,
+            takeovers: TakeOvers::default(),
             notes,
             generation: 0,
         };
@@ -234,7 +255,8 @@ impl Mover {
             let _ = routed.send(());
             return;
         }
-        self.pools.push(PoolState::new(config, self.zone.clone()));
+        let keeps = self.shared.reigns.are_kept();
+        self.pools.push(PoolState::new(config, self.zone.clone(), keeps));
         self.open(index, routed);
     }
 
@@ -348,6 +370,14 @@ impl Mover {
                     self.feed(id, event);
                 }
             }
+            Note::Owned(id, generation, epoch, event) => {
+                self.shared.reigns.changed();
+                if let Some(active) = self.active.get_mut(&id).filter(|a| a.generation == generation) {
+                    active.epoch = epoch.or(active.epoch);
+                    self.feed(id, event);
+                }
+            }
+            Note::TakenOver(id, to, taken) => self.taken_over(id, &to, &taken),
             Note::Routes(pool, change) => self.apply(pool, change),
             Note::Reloaded(pool, table) => self.reload(pool, table),
             Note::Opened(pool, table, routed) => self.opened(pool, table, routed),
@@ -414,6 +444,13 @@ impl Mover {
             } => {
                 self.hear_stream((pool, session), connection, event);
             }
+            ToMover::TakeOver {
+                pool,
+                session,
+                dead,
+                to,
+                answer,
+            } => self.take_over((pool, session), dead, to, answer),
             ToMover::Wanted { pool, session } => self.want((pool, session)),
             ToMover::Pool {
                 index,
@@ -495,6 +532,7 @@ impl Mover {
             return self.release(id, Ended::Switched);
         };
         self.generation += 1;
+        self.takeovers.forget(id);
         for worker in &self.workers {
             let from = journey.from.clone();
             let _ = worker.send(ToWorker::Begin { pool, session, from });
@@ -515,6 +553,7 @@ impl Mover {
                 wanted,
                 again: false,
                 telling,
+                epoch: None,
             },
         );
     }
@@ -522,6 +561,19 @@ impl Mover {
     fn release(&self, (pool, session): Id, ended: Ended) {
         for worker in &self.workers {
             let _ = worker.send(ToWorker::Finish { pool, session, ended });
+        }
+    }
+
+    /// Has the session's next request carry what its new node is to know, on whichever worker it comes first.
+    fn leave_letter(&self, (pool, session): Id, carried: Carried) {
+        let letter = Arc::new(Letter::new(carried, Instant::now() + LETTER_FOR));
+        for worker in &self.workers {
+            let letter = letter.clone();
+            let _ = worker.send(ToWorker::Letter {
+                pool,
+                session,
+                letter,
+            });
         }
     }
 
@@ -565,8 +617,10 @@ impl Mover {
         }
         let streams: Vec<_> = found.into_iter().map(|(stream, _)| stream).collect();
         let idle = requests.count == 0 && streams.is_empty();
-        let hook = self.pools[id.0].has_hook() && active.journey.from_is_alive;
-        if idle && hook && !active.wanted {
+        let pool = &self.pools[id.0];
+        let hook = pool.has_hook() && active.journey.from_is_alive;
+        let lazy = (hook || pool.carries_kept_state()) && !pool.is_away(id.1);
+        if idle && lazy && !active.wanted {
             // Nothing is open: the session's next request asks for it.
             self.active.remove(&id);
             let settled = self.pools[id.0].left_lazy(id.1);
@@ -578,7 +632,7 @@ impl Mover {
             streams,
             workers,
             hook,
-            carry: false,
+            carry: self.shared.reigns.are_kept(),
         });
         active.phase = Phase::Running(handover);
         self.perform(id, actions);
@@ -623,6 +677,7 @@ impl Mover {
         for id in over {
             self.report(id);
         }
+        self.takeovers.sweep(now);
         for index in 0..self.pools.len() {
             let (retries, expired, changed) = self.pools[index].sweep(now);
             self.queue.extend(retries.into_iter().map(|s| (index, s)));

@@ -21,6 +21,11 @@ const HOOK_GRACE: Duration = Duration::from_millis(500);
 /// clients wait for it.
 const ABORT_WITHIN: Duration = Duration::from_secs(1);
 
+/// An instant as the runtime's clock counts it.
+pub(super) fn until(at: Instant) -> tokio::time::Instant {
+    at.into()
+}
+
 impl Mover {
     pub(super) fn perform(&mut self, id: Id, actions: Vec<Action>) {
         let mut switched = Vec::new();
@@ -34,7 +39,14 @@ impl Mover {
                 }
                 Action::Pause(stream) => self.command(id, stream, StreamCommand::Pause),
                 Action::Barrier(stream) => self.command(id, stream, StreamCommand::Barrier),
-                Action::Open(stream) => self.command(id, stream, StreamCommand::Open),
+                Action::Open(stream) => {
+                    let carried = self.carried_to(id);
+                    self.command(id, stream, StreamCommand::Open(carried));
+                }
+                Action::Copy => self.copy(id),
+                Action::Fence => self.fence(id),
+                Action::CatchUp => self.catch_up(id),
+                Action::Unfence => self.unfence(id),
                 Action::Stay(stream) => self.command(id, stream, StreamCommand::Stay),
                 Action::Switch(stream) => {
                     switched.push(stream);
@@ -65,7 +77,7 @@ impl Mover {
     }
 
     /// Runs a call in a task of its own; its event comes back as a note.
-    fn call(&self, id: Id, call: impl Future<Output = Event> + 'static) {
+    pub(super) fn call(&self, id: Id, call: impl Future<Output = Event> + 'static) {
         let Some(generation) = self.active.get(&id).map(|a| a.generation) else {
             return;
         };
@@ -75,7 +87,7 @@ impl Mover {
         });
     }
 
-    fn way(&self, pool: &PoolState) -> Way {
+    pub(super) fn way(&self, pool: &PoolState) -> Way {
         Way {
             proxy: pool.config.send_proxy_protocol,
             tls: self.certificates.pool(&pool.config.name),
@@ -125,7 +137,7 @@ impl Mover {
                             within: ABORT_WITHIN,
                             ..call
                         };
-                        let _ = hooks.give_back(&abort, Vec::new()).await;
+                        let _ = hooks.give_back(&abort, None, Vec::new()).await;
                         return Event::HandoffFailed(why);
                     }
                 }
@@ -140,6 +152,7 @@ impl Mover {
         };
         let pool = &self.pools[id.0];
         let (hooks, session, from) = (self.hooks.clone(), id.1, active.journey.from.clone());
+        let epoch = active.epoch;
         let address = pool.address(&active.journey.to);
         let path = pool.config.resume_path.clone().unwrap_or_default();
         let within = pool.config.migration_deadline.get();
@@ -155,7 +168,7 @@ impl Mover {
                 within,
                 way: &way,
             };
-            match hooks.resume(&call, &from, state).await {
+            match hooks.resume(&call, &from, epoch, state).await {
                 Ok(()) => Event::Resumed,
                 Err(why) => Event::ResumeFailed(why),
             }
@@ -167,7 +180,7 @@ impl Mover {
             return;
         };
         let pool = &self.pools[id.0];
-        let (hooks, session) = (self.hooks.clone(), id.1);
+        let (hooks, session, epoch) = (self.hooks.clone(), id.1, active.epoch);
         let address = pool.address(&active.journey.from);
         let path = pool.config.resume_path.clone().unwrap_or_default();
         let within = pool.config.migration_deadline.get();
@@ -175,7 +188,11 @@ impl Mover {
         self.call(id, async move {
             if let Some(address) = address {
                 let call = Call { address, path: &path, session, within, way: &way };
-                if let Err(error) = hooks.give_back(&call, state).await {
+                // One that gave nothing away only hears that it owns the session anew, if it listens.
+                let had_none = state.is_empty() && epoch.is_some();
+                if let Err(error) = hooks.give_back(&call, epoch, state).await
+                    && !had_none
+                {
                     tracing::error!(%session, %error, "a node could not be given back the state of a session");
                 }
             }
@@ -189,6 +206,9 @@ impl Mover {
         } else {
             Ended::Stayed
         };
+        if failure.is_none() {
+            self.part(id, !switched.is_empty());
+        }
         let Some(active) = self.active.remove(&id) else {
             return;
         };

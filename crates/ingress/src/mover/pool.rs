@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
+    rc::Rc,
     sync::{Arc, atomic::AtomicU32},
     time::{Duration, Instant},
 };
@@ -11,7 +12,7 @@ use foreshift_meta::routes::{RouteChange, RouteTable};
 use foreshift_placement::{AffinityMap, MapChanges, MapNode};
 use foreshift_wire::{
     EjectedSessions, IngressEvent, MoveFailure, MovedBucket, NodeId, NodeRecord, NodeState, Override,
-    SessionId,
+    PartitionPattern, SessionId,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -59,6 +60,8 @@ struct Progress {
 
 pub(super) struct PoolState {
     pub(super) config: Arc<foreshift_wire::Pool>,
+    /// Sessions' state is kept, wherever they are served.
+    keeps_state: bool,
     /// Of this ingress.
     zone: Option<Arc<str>>,
     map: AffinityMap,
@@ -85,10 +88,11 @@ pub(super) struct PoolState {
 }
 
 impl PoolState {
-    pub(super) fn new(config: Arc<foreshift_wire::Pool>, zone: Option<Arc<str>>) -> Self {
+    pub(super) fn new(config: Arc<foreshift_wire::Pool>, zone: Option<Arc<str>>, keeps_state: bool) -> Self {
         let map = AffinityMap::build(0, Vec::new(), config.balance_factor);
         Self {
             config,
+            keeps_state,
             zone,
             map,
             nodes: BTreeMap::new(),
@@ -125,6 +129,29 @@ impl PoolState {
         self.config.handoff_path.is_some() && self.config.resume_path.is_some()
     }
 
+    /// Sessions' kept state has to follow them: their nodes hold some of it, or require it.
+    pub(super) fn carries_kept_state(&self) -> bool {
+        let requires = |n: &NodeRecord| !n.spec.required_partitions.is_empty();
+        self.keeps_state
+            && (self.has_hook() || self.config.replay_path.is_some() || self.nodes.values().any(requires))
+    }
+
+    /// State has to follow a session.
+    pub(super) fn carries(&self) -> bool {
+        self.has_hook() || self.carries_kept_state()
+    }
+
+    /// The partitions that a node says it requires.
+    pub(super) fn required(&self, node: &NodeId) -> Rc<[PartitionPattern]> {
+        let record = self.nodes.get(node);
+        record.map_or_else(Rc::default, |n| n.spec.required_partitions.as_slice().into())
+    }
+
+    /// A dead node's session, which is not yet where the routes say: it is moved there without being asked for.
+    pub(super) fn is_away(&self, session: SessionId) -> bool {
+        self.carries_kept_state() && self.stayed.get(&session).is_some_and(|s| s.failures == 0)
+    }
+
     pub(super) fn address(&self, node: &NodeId) -> Option<SocketAddr> {
         self.addresses.get(node).copied()
     }
@@ -140,7 +167,7 @@ impl PoolState {
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
         let address = |n: &MapNode| self.address(&n.id).unwrap_or(unknown);
         let mut lazy = Lazy::default();
-        if self.has_hook() {
+        if self.carries() {
             lazy.sessions.extend(self.left_sessions.keys().copied());
             lazy.buckets.extend(self.left_buckets.keys().copied());
         }
@@ -159,6 +186,7 @@ impl PoolState {
             own_zone: self.map.nodes().iter().map(own_zone).collect(),
             runs: self.map.nodes().iter().map(run).collect(),
             keeps_sessions: self.keeps_sessions(),
+            carries: self.carries_kept_state(),
             lazy: Arc::new(lazy),
         })
     }
@@ -304,7 +332,7 @@ impl PoolState {
     fn keeps_sessions(&self) -> bool {
         let sessions = self.config.outlier.as_ref().map(|outlier| outlier.sessions);
         match sessions.unwrap_or_default() {
-            EjectedSessions::Auto => self.has_hook(),
+            EjectedSessions::Auto => self.carries(),
             EjectedSessions::Keep => true,
             EjectedSessions::Next => false,
         }
@@ -359,7 +387,9 @@ impl PoolState {
     ) {
         let to = Self::place(&self.map, session);
         let mut holders = self.holders(session, old);
-        holders.retain(|n| self.is_alive(n));
+        let carries = self.carries_kept_state();
+        let was_there = carries && holders.first().is_some_and(|n| !self.is_alive(n));
+        holders.retain(|n| self.is_alive(n) || carries);
         let moving = self
             .overrides
             .get(&session)
@@ -383,6 +413,10 @@ impl PoolState {
             },
         );
         self.expire_at(now + LAZY_FOR);
+        if was_there {
+            // Nothing of it is open there any more: its next request asks for it.
+            return tasks.extend(self.settle(session).map(Task::Settle));
+        }
         tasks.push(Task::Move(session));
     }
 
@@ -441,6 +475,7 @@ impl PoolState {
     /// Buckets that changed owner, of which sessions have to follow.
     fn buckets_changed(&mut self, old: &AffinityMap, now: Instant) -> Vec<u16> {
         let until = now + LAZY_FOR;
+        let carries = self.carries_kept_state();
         let (mut changed, mut again) = (Vec::new(), HashMap::new());
         for bucket in old.changed_buckets(&self.map) {
             let owner = |map: &AffinityMap| {
@@ -451,16 +486,20 @@ impl PoolState {
                 continue;
             };
             // Sessions that have not yet followed the last change are where they were before it.
-            let before = self.left_buckets.remove(&bucket).filter(|_| self.has_hook());
+            let before = self.left_buckets.remove(&bucket).filter(|_| self.carries());
             if before.is_some() && self.is_alive(&from) {
                 again.insert(bucket, from.clone());
             }
             let mut holders = before.map_or_else(|| vec![from], |left| left.holders);
-            holders.retain(|n| *n != to && self.is_alive(n));
+            // A dead node's streams fail over by themselves, and its other sessions come when they are asked for.
+            let dead = carries && holders.first().is_some_and(|n| !self.is_alive(n));
+            holders.retain(|n| *n != to && (self.is_alive(n) || carries));
             if holders.is_empty() && !again.contains_key(&bucket) {
                 continue;
             }
-            changed.push(bucket);
+            if !dead || again.contains_key(&bucket) {
+                changed.push(bucket);
+            }
             if !holders.is_empty() {
                 self.left_buckets.insert(bucket, Left { holders, until });
             }
@@ -510,7 +549,11 @@ impl PoolState {
         } else {
             return None;
         };
-        let from = holders.first()?.clone();
+        let from = holders
+            .iter()
+            .find(|n| self.is_alive(n))
+            .or(holders.first())?
+            .clone();
         if from == to {
             return None;
         }

@@ -379,6 +379,7 @@ impl Active {
             wanted: false,
             again: false,
             telling: None,
+            epoch: None,
         }
     }
 }

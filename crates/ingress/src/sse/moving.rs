@@ -15,6 +15,7 @@ use crate::{
         tell_failed_over,
     },
     message::{Reached, StreamCommand, StreamEvent},
+    reigns::Carried,
     stream::Stream,
 };
 
@@ -25,7 +26,7 @@ impl EventStream<'_> {
             // The client sends nothing, and events go on until the new node is asked for the next.
             StreamCommand::Pause => self.tell(StreamEvent::Paused { messages: 0 }),
             StreamCommand::Barrier => self.tell(StreamEvent::Drained),
-            StreamCommand::Open => self.open(),
+            StreamCommand::Open(carried) => self.open(carried),
             StreamCommand::Switch => return self.switch(),
             StreamCommand::Stay => return self.stay(),
             StreamCommand::NodeDown(node) => {
@@ -80,7 +81,7 @@ impl EventStream<'_> {
         Ok(())
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, carried: Carried) {
         let Some(moving) = &mut self.moving else { return };
         let Some(socket) = moving.socket.take() else {
             return self.tell(StreamEvent::OpenFailed("not connected".into()));
@@ -92,7 +93,7 @@ impl EventStream<'_> {
             self.connection,
             socket,
             request,
-            attempt,
+            (attempt, carried),
             Reached::Resumed,
         );
     }

@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use crate::{
-    elsewhere::{Fields, Resume, ask},
+    elsewhere::{Fields, Resume, as_asked, ask},
     http1::{Framing, line},
     stream::Stream,
 };
@@ -40,12 +40,13 @@ impl Resume for Request {
 
 fn with_last_id(request: &[u8], last_id: Option<&[u8]>, fields: &[(&str, &str)]) -> Vec<u8> {
     const NAME: &[u8] = b"last-event-id:";
+    let request = as_asked(request);
     let mut out = Vec::with_capacity(request.len() + 128);
     for field in request.split_inclusive(|b| *b == b'\n') {
         let is_last_id = field
             .get(..NAME.len())
             .is_some_and(|n| n.eq_ignore_ascii_case(NAME));
-        if field != b"\r\n" && !(is_last_id && last_id.is_some()) {
+        if !(is_last_id && last_id.is_some()) {
             out.extend_from_slice(field);
         }
     }

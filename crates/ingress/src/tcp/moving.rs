@@ -15,6 +15,7 @@ use crate::{
         tell_failed_over,
     },
     message::{Reached, StreamCommand, StreamEvent},
+    reigns::Carried,
     stream::Stream,
 };
 
@@ -29,7 +30,7 @@ impl Framed {
                 self.barrier = true;
                 self.tell_if_drained();
             }
-            StreamCommand::Open => self.open(),
+            StreamCommand::Open(carried) => self.open(carried),
             StreamCommand::Switch => return self.switch(),
             StreamCommand::Stay => return self.stay(),
             // It offers no way to tell it, so it is not asked to.
@@ -132,7 +133,7 @@ impl Framed {
         }
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, carried: Carried) {
         let Some(socket) = self.moving.as_mut().and_then(|moving| moving.socket.take()) else {
             return self.tell(StreamEvent::OpenFailed("not connected".into()));
         };
@@ -141,7 +142,7 @@ impl Framed {
             &self.connection,
             socket,
             self.replay(),
-            self.attempt,
+            (self.attempt, carried),
             Reached::Opened,
         );
     }

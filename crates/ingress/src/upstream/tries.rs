@@ -20,6 +20,7 @@ use crate::{
     http1::Reject,
     live::Live,
     node::Node,
+    reigns::Carried,
     worker::{Pool, Worker},
 };
 
@@ -77,6 +78,8 @@ pub(crate) struct Tries<'a> {
     connection: &'a Connection,
     session: SessionId,
     node: Rc<Node>,
+    /// What that is told of the session's state.
+    carried: Option<Carried>,
     ticket: Option<Ticket>,
     /// Of the try under way, where something is sent again.
     retrying: Option<Retrying>,
@@ -97,7 +100,7 @@ impl<'a> Tries<'a> {
         session: SessionId,
         stream: bool,
     ) -> Result<Self, Reject> {
-        let node = worker.route(pool, session, stream).await.ok_or(Reject::NO_NODE)?;
+        let (node, own) = worker.route(pool, session, stream).await.ok_or(Reject::NO_NODE)?;
         connection.busy_since.set(Some(Instant::now()));
         let (node, ticket) = match Ticket::take(&node) {
             Some(ticket) => (node, ticket),
@@ -106,19 +109,53 @@ impl<'a> Tries<'a> {
         if pool.resending.resends.get() {
             pool.resending.budget.borrow_mut().sent();
         }
-        Ok(Self {
+        let mut tries = Self {
             worker,
             pool,
             connection,
             session,
             node,
+            carried: None,
             ticket: Some(ticket),
             retrying: None,
             planned: None,
             tried: SmallVec::new(),
             count: 1,
             since: Instant::now(),
-        })
+        };
+        if let Some(own) = own.filter(|_| pool.table.carries() && !tries.is_served_there()) {
+            tries.take_over_from(&own.id).await?;
+        }
+        Ok(tries)
+    }
+
+    /// The connection's last request of this session was answered there too.
+    fn is_served_there(&self) -> bool {
+        let now = self.connection.node.borrow();
+        now.as_ref().is_some_and(|now| Rc::ptr_eq(now, &self.node)) && self.connection.reign.get().is_some()
+    }
+
+    /// Has the session's kept state follow it from a node that does not answer.
+    async fn take_over_from(&mut self, dead: &NodeId) -> Result<(), Reject> {
+        let (pool, to) = (self.connection.pool, &self.node.id);
+        match self.worker.take_over(pool, self.session, dead, to).await {
+            Ok(carried) => {
+                self.carried = Some(carried);
+                Ok(())
+            }
+            Err(error) => {
+                tracing::warn!(node = %to, %dead, %error, "a session's state could not go on to a node");
+                Err(Reject::NO_STATE)
+            }
+        }
+    }
+
+    /// What the node of the try under way is told beside since when it serves the session: once, with whichever request comes first.
+    pub(crate) fn carried(&mut self) -> Option<&Carried> {
+        if self.carried.is_none() {
+            self.carried = self.pool.letters.take(self.session, Instant::now());
+        }
+        self.carried.as_ref()
     }
 
     /// The node of the try under way.
@@ -212,7 +249,9 @@ impl<'a> Tries<'a> {
     fn keeps_node(&self) -> bool {
         let (config, connection) = (self.pool.config(), self.connection);
         let has_hook = config.handoff_path.is_some() && config.resume_path.is_some();
-        has_hook || self.worker.connections.streams_of(connection.pool, self.session) > 0
+        has_hook
+            || self.pool.table.carries()
+            || self.worker.connections.streams_of(connection.pool, self.session) > 0
     }
 
     /// The next node that has not failed this request.
@@ -233,7 +272,12 @@ impl<'a> Tries<'a> {
             Some(ticket) => ticket,
             None => wait(&node).await?,
         };
-        (self.node, self.ticket) = (node, Some(ticket));
+        let before = std::mem::replace(&mut self.node, node);
+        self.ticket = Some(ticket);
+        self.carried = None;
+        if self.pool.table.carries() {
+            self.take_over_from(&before.id).await?;
+        }
         Ok(())
     }
 
@@ -273,7 +317,7 @@ async fn let_in(
 ) -> Result<(Rc<Node>, Ticket), Reject> {
     let overflow = pool.config().circuit.as_ref().map(|circuit| circuit.overflow);
     let has_streams = || worker.connections.streams_of(connection.pool, session) > 0;
-    if overflow == Some(Overflow::Next) && !has_streams() {
+    if overflow == Some(Overflow::Next) && !pool.table.carries() && !has_streams() {
         let now = Instant::now();
         let free = |node: &Node| node.room.is_free();
         if let Some(other) = pool.table.one_that(session, free, now)

@@ -83,6 +83,12 @@ fn handle(worker: &Rc<Worker>, message: ToWorker) {
         ToWorker::CloseStreams { filter, answer } => {
             let _ = answer.send(close_streams(worker, &filter));
         }
+        ToWorker::Letter {
+            pool,
+            session,
+            letter,
+        } => worker.pools[pool].letters.put(session, letter),
+        ToWorker::Settle { pool, session, node } => worker.pools[pool].table.settle(session, &node),
         ToWorker::EndSession(session) => end_session(worker, session),
         ToWorker::Drain { idle } => worker.start_draining(idle),
         ToWorker::Close { code, reason } => close_all(worker, code, reason),
@@ -131,6 +137,7 @@ fn leave_down_nodes(worker: &Worker, pool: usize) {
 }
 
 fn begin(worker: &Worker, pool: usize, session: SessionId, from: &NodeId) {
+    worker.pools[pool].letters.drop_of(session);
     worker.pools[pool].table.begin(session, from);
     let members = worker.connections.of_session(pool, session);
     for connection in &members {

@@ -39,6 +39,7 @@ use crate::{
     instruct::{Board, Issued, Tokens, token::Refusal},
     io::{BUFFER, Buffers, Deadline, LARGE_BUFFER},
     key::Key,
+    letters::Letters,
     live::{Grown, Live},
     marking::{Mark, Marking},
     message::{StreamEvent, ToMover, ToWorker},
@@ -63,6 +64,7 @@ pub(crate) struct Shared {
     open: AtomicUsize,
     per_source: Mutex<HashMap<IpAddr, u32>>,
     certificates: Arc<Certificates>,
+    /// Since when nodes serve sessions.
     pub(crate) reigns: Reigns,
 }
 
@@ -111,6 +113,8 @@ pub(crate) struct Pool {
     pub(crate) table: Table,
     /// Whose client the next answer tells to move.
     pub(crate) board: Board,
+    /// What the next request of a session tells its node.
+    pub(crate) letters: Letters,
     pub(crate) http2: crate::http2::Upstreams,
     pub(crate) resending: crate::upstream::Resending,
     refusals: introduce::Refusals,
@@ -151,6 +155,7 @@ impl Pool {
             keyed,
             table: Table::new(),
             board: Board::default(),
+            letters: Letters::default(),
             http2: Default::default(),
             refusals: Default::default(),
             resending: crate::upstream::Resending::new(&config.retry, workers),
@@ -286,6 +291,7 @@ async fn sweep(worker: Rc<Worker>) {
         for node in worker.pools.iter().flat_map(|p| p.table.nodes().to_vec()) {
             node.sweep_idle(now);
         }
+        worker.pools.iter().for_each(|pool| pool.letters.sweep(now));
     }
 }
 

@@ -2,33 +2,37 @@
 
 use std::{rc::Rc, time::Instant};
 
-use foreshift_wire::{ConnectionKind, Epoch, SessionId};
+use foreshift_wire::{ConnectionKind, Epoch, NodeId, SessionId};
 use tokio::{sync::oneshot, time};
 
 use super::{Pool, Worker};
 use crate::{
     connections::Connection,
     http1::Reject,
-    message::{SESSION_ENDED, StreamCommand, StreamEvent, ToMover},
+    message::{SESSION_ENDED, StreamCommand, StreamEvent, Taken, ToMover},
     node::Node,
-    reigns::{Reign, Revoked},
+    reigns::{Carried, Reign, Revoked},
     table::{Route, WAIT_GRACE},
 };
+
+/// Where a request goes, and the session's own node where that does not answer.
+type Place = (Rc<Node>, Option<Rc<Node>>);
 
 impl Worker {
     /// Where a request of a session goes; waits while the session is handed over. `stream`: it may open a stream
     /// that outlives it.
-    pub(crate) async fn route(&self, pool: &Pool, session: SessionId, stream: bool) -> Option<Rc<Node>> {
+    pub(crate) async fn route(&self, pool: &Pool, session: SessionId, stream: bool) -> Option<Place> {
         if pool.table.any_ejected()
             && let Some(node) = self.connections.node_of_streams(self.index_of(pool), session)
             && !node.is_suspect(Instant::now())
             && !pool.table.in_transit(session)
         {
             // A key's connections belong together, and open ones stay with a node that is left out.
-            return Some(node);
+            return Some((node, None));
         }
         match pool.table.route(session, stream, Instant::now()) {
-            Route::To(node) => Some(node),
+            Route::To(node) => Some((node, None)),
+            Route::Instead(node, own) => Some((node, Some(own))),
             Route::Nowhere => None,
             Route::Wait(wait, ask) => self.route_later(pool, session, stream, wait, ask).await,
         }
@@ -41,7 +45,7 @@ impl Worker {
         stream: bool,
         mut wait: oneshot::Receiver<()>,
         mut ask: bool,
-    ) -> Option<Rc<Node>> {
+    ) -> Option<Place> {
         let until = time::Instant::now() + pool.config().migration_deadline.get() + WAIT_GRACE;
         loop {
             if ask {
@@ -55,7 +59,8 @@ impl Worker {
                 return None;
             }
             match pool.table.route(session, stream, Instant::now()) {
-                Route::To(node) => return Some(node),
+                Route::To(node) => return Some((node, None)),
+                Route::Instead(node, own) => return Some((node, Some(own))),
                 Route::Nowhere => return None,
                 Route::Wait(again, asks) => (wait, ask) = (again, asks),
             }
@@ -64,6 +69,36 @@ impl Worker {
 
     fn index_of(&self, pool: &Pool) -> usize {
         self.pools.iter().position(|p| std::ptr::eq(p, pool)).unwrap_or(0)
+    }
+
+    /// Has a node made ready to go on with a session of a dead one, where its state is kept and has to follow it.
+    pub(crate) async fn take_over(
+        &self,
+        pool: usize,
+        session: SessionId,
+        dead: &NodeId,
+        to: &NodeId,
+    ) -> Taken {
+        let (reigns, state) = (&self.shared.reigns, &self.pools[pool]);
+        if !state.table.carries() {
+            let reign = reigns.of(None, &state.name, session, to);
+            let epoch = reign
+                .map_err(|Revoked| "the session was revoked")?
+                .map(Reign::epoch);
+            return Ok(Carried {
+                epoch,
+                ..Carried::default()
+            });
+        }
+        let (answer, taken) = oneshot::channel();
+        self.tell(ToMover::TakeOver {
+            pool,
+            session,
+            dead: dead.clone(),
+            to: to.clone(),
+            answer,
+        });
+        taken.await.unwrap_or_else(|_| Err("the data plane ends".into()))
     }
 
     /// The connection is served by `node` from now on.

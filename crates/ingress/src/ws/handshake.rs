@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::extensions;
 use crate::{
-    elsewhere::{Fields, Resume, ask},
+    elsewhere::{Fields, Resume, as_asked, ask},
     http1::line,
     stream::Stream,
 };
@@ -46,7 +46,7 @@ impl Resume for Handshake {
 
     /// The client knows only the first answer, so the new one must agree with it.
     async fn resume(&self, node: &Stream, fields: &Fields<'_>, within: Duration) -> Result<Vec<u8>, String> {
-        let mut request = self.request[..self.request.len() - 2].to_vec();
+        let mut request = as_asked(&self.request);
         for (name, value) in fields {
             line(&mut request, name.as_bytes(), value.as_bytes());
         }

@@ -19,6 +19,7 @@ use crate::{
     elsewhere::{self, Begun, connect_later, open_later, set_out, should_leave},
     io::Deadline,
     message::{Reached, StreamCommand, StreamEvent},
+    reigns::Carried,
     stream::Stream,
 };
 
@@ -98,7 +99,7 @@ impl Pair {
             StreamCommand::Connect { to } => self.begin_move(&to),
             StreamCommand::Pause => self.pause(),
             StreamCommand::Barrier => self.send_barrier(),
-            StreamCommand::Open => self.open(),
+            StreamCommand::Open(carried) => self.open(carried),
             StreamCommand::Switch => return self.switch(),
             StreamCommand::Stay => return self.stay(),
             StreamCommand::NodeDown(node) => {
@@ -317,7 +318,7 @@ impl Pair {
         late
     }
 
-    fn open(&mut self) {
+    fn open(&mut self, carried: Carried) {
         let Some(moving) = &mut self.moving else { return };
         let Some(socket) = moving.way.socket.take() else {
             return self.tell(StreamEvent::OpenFailed("not connected".into()));
@@ -327,7 +328,7 @@ impl Pair {
             &self.connection,
             socket,
             self.handshake.clone(),
-            self.attempt,
+            (self.attempt, carried),
             Reached::Opened,
         );
     }

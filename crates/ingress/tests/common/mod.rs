@@ -2,17 +2,18 @@
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 pub mod raw;
+pub mod state;
 pub mod tls;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use foreshift_ingress::Handle;
+use foreshift_ingress::{Handle, SessionState, Start};
 use foreshift_lab::{Backend, BackendOptions};
 use foreshift_meta::{Meta, Txn};
 use foreshift_placement::{Secret, session_id};
 use foreshift_wire::{
     Config, ConnectionFilter, ConnectionInfo, IngressEvent, MoveFailure, MoveId, NodeId, NodeRecord,
-    NodeSpec, NodeState, Override, PoolName, PoolReport, SessionId,
+    NodeSpec, NodeState, Override, PartitionPattern, PoolName, PoolReport, SessionId,
 };
 use tokio::{sync::mpsc, time::timeout};
 
@@ -72,6 +73,31 @@ impl Cluster {
 
     /// As [`Self::over`], with more keys of the listener.
     pub async fn listening(listener: &str, addresses: &[SocketAddr], pool: &str, rest: &str) -> Self {
+        Self::given(listener, addresses, (pool, rest), &[], Start::default()).await
+    }
+
+    /// Over nodes that require these partitions of a session's state.
+    pub async fn carrying(
+        listener: &str,
+        addresses: &[SocketAddr],
+        pool: &str,
+        required: &[&str],
+        state: Arc<dyn SessionState>,
+    ) -> Self {
+        let start = Start {
+            state: Some(state),
+            ..Start::default()
+        };
+        Self::given(listener, addresses, (pool, "[session]\n"), required, start).await
+    }
+
+    async fn given(
+        listener: &str,
+        addresses: &[SocketAddr],
+        (pool, rest): (&str, &str),
+        required: &[&str],
+        start: Start,
+    ) -> Self {
         let affinity = match listener.contains("affinity") || listener.contains("\"tcp\"") {
             true => "",
             false => "affinity = [{ header = \"x-user\" }, { source_address = 32 }]",
@@ -86,10 +112,15 @@ impl Cluster {
         let pool = PoolName::new("app").expect("a plain name");
         let mut txn = Txn::new();
         for (index, address) in addresses.iter().enumerate() {
-            txn = txn.put_node(&pool, &record(index, *address, NodeState::Ready));
+            let mut record = record(index, *address, NodeState::Ready);
+            let patterns = required
+                .iter()
+                .map(|p| PartitionPattern::new(p).expect("a pattern"));
+            record.spec.required_partitions = patterns.collect();
+            txn = txn.put_node(&pool, &record);
         }
         meta.commit(txn).await.expect("nothing to conflict with");
-        let (ingress, events) = foreshift_ingress::start(&config, meta.clone())
+        let (ingress, events) = foreshift_ingress::start_with(&config, meta.clone(), start)
             .await
             .expect("it starts");
         let secret = foreshift_meta::routes::secret(&meta, [0; 16])

@@ -202,6 +202,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Raw<S> {
         })
     }
 
+    /// Reads the body behind a request's head.
+    pub async fn rest(&mut self, message: &mut Message) {
+        self.body(message).await;
+    }
+
     /// A whole answer. `bare`: it has no body, whatever it says, as after HEAD.
     pub async fn answer(&mut self, bare: bool) -> Message {
         let mut message = self.head().await.expect("an answer");
@@ -326,6 +331,11 @@ impl RawNode {
     pub async fn accept(&self) -> Raw {
         let accepted = timeout(PATIENCE, self.listener.accept()).await;
         Raw::new(accepted.expect("somebody connects").expect("it listens").0)
+    }
+
+    /// As [`Self::accept`], however long it takes.
+    pub async fn accept_any(&self) -> TcpStream {
+        self.listener.accept().await.expect("it listens").0
     }
 
     /// Whether nobody is waiting to be accepted.

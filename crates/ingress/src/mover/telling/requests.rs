@@ -18,7 +18,7 @@ impl Mover {
     /// Has the next answer tell a session's client, and waits for it or not.
     pub(super) fn tell_requests(&mut self, id: Id) {
         let pool = &self.pools[id.0];
-        let waits = pool.config.migration_strategy == Strategy::Client && pool.has_hook();
+        let waits = pool.config.migration_strategy == Strategy::Client && pool.carries();
         if !(self.announce(id) && waits) {
             self.hand_over_untold(id);
         }
