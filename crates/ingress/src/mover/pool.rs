@@ -147,9 +147,9 @@ impl PoolState {
         record.map_or_else(Rc::default, |n| n.spec.required_partitions.as_slice().into())
     }
 
-    /// A dead node's session, which is not yet where the routes say: it is moved there without being asked for.
+    /// The session is served elsewhere than the routes say, as a node died or a hand-over failed: it is moved without being asked for.
     pub(super) fn is_away(&self, session: SessionId) -> bool {
-        self.carries_kept_state() && self.stayed.get(&session).is_some_and(|s| s.failures == 0)
+        self.carries_kept_state() && self.stayed.contains_key(&session)
     }
 
     pub(super) fn address(&self, node: &NodeId) -> Option<SocketAddr> {
@@ -334,7 +334,8 @@ impl PoolState {
         match sessions.unwrap_or_default() {
             EjectedSessions::Auto => self.carries(),
             EjectedSessions::Keep => true,
-            EjectedSessions::Next => false,
+            // Each request that goes elsewhere would take the session's state along, and back.
+            EjectedSessions::Next => self.carries_kept_state(),
         }
     }
 
@@ -549,11 +550,10 @@ impl PoolState {
         } else {
             return None;
         };
-        let from = holders
-            .iter()
-            .find(|n| self.is_alive(n))
-            .or(holders.first())?
-            .clone();
+        let (alive, dead): (Vec<_>, Vec<_>) = holders.into_iter().partition(|n| self.is_alive(n));
+        // Who is dead is asked for nothing.
+        let holders = if alive.is_empty() { dead } else { alive };
+        let from = holders.first()?.clone();
         if from == to {
             return None;
         }

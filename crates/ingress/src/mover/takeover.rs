@@ -64,16 +64,16 @@ impl Mover {
             let _ = answer.send(taken);
             return;
         }
+        let Some(replay) = self.replay(id, &to, Some(dead.clone()), until(Instant::now())) else {
+            return; // whoever waits hears that nobody answers
+        };
         let waiting = self.takeovers.under_way.entry((id, to.clone()));
-        let (_, waiting) = waiting.or_insert_with(|| (dead.clone(), Vec::new()));
+        let (_, waiting) = waiting.or_insert_with(|| (dead, Vec::new()));
         waiting.push(answer);
         if waiting.len() > 1 {
             return;
         }
         let within = self.pools[id.0].config.migration_deadline.get();
-        let Some(replay) = self.replay(id, &to, Some(dead), until(Instant::now())) else {
-            return;
-        };
         let (notes, permits) = (self.notes.clone(), self.takeovers.permits.clone());
         tokio::task::spawn_local(async move {
             let _permit = permits.acquire().await;

@@ -40,17 +40,29 @@ impl Log {
 
     /// Waits for a line that begins so; returns it.
     pub async fn until(&self, begin: &str) -> String {
+        self.until_that(|line| line.starts_with(begin)).await
+    }
+
+    /// Waits for a line of another node than this that ends so.
+    pub async fn until_by_other(&self, node: usize, end: &str) -> String {
+        let own = format!("n{node} ");
+        self.until_that(|line| line.ends_with(end) && !line.starts_with(&own))
+            .await
+    }
+
+    async fn until_that(&self, wanted: impl Fn(&str) -> bool) -> String {
         let seen = async {
             loop {
-                let notified = self.0.1.notified();
-                if let Some(line) = self.lines().into_iter().find(|l| l.starts_with(begin)) {
+                let mut added = std::pin::pin!(self.0.1.notified());
+                added.as_mut().enable();
+                if let Some(line) = self.lines().into_iter().find(|line| wanted(line)) {
                     return line;
                 }
-                notified.await;
+                added.await;
             }
         };
         let waited = tokio::time::timeout(PATIENCE, seen).await;
-        waited.unwrap_or_else(|_| panic!("no {begin:?} in {:?}", self.lines()))
+        waited.unwrap_or_else(|_| panic!("it does not come in {:?}", self.lines()))
     }
 }
 

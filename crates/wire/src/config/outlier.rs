@@ -53,7 +53,7 @@ impl Default for Outlier {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EjectedSessions {
-    /// `keep` where the pool has `handoff_path`, else `next`.
+    /// `keep` where the pool has `handoff_path` or sessions' kept state follows them, else `next`.
     #[default]
     Auto,
     /// To their own node, as their state is there.
