@@ -1,9 +1,10 @@
 //! One pool's routes, and which of its sessions are not yet where the routes say.
 
+mod kept;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    rc::Rc,
     sync::{Arc, atomic::AtomicU32},
     time::{Duration, Instant},
 };
@@ -11,8 +12,7 @@ use std::{
 use foreshift_meta::routes::{RouteChange, RouteTable};
 use foreshift_placement::{AffinityMap, MapChanges, MapNode};
 use foreshift_wire::{
-    EjectedSessions, IngressEvent, MoveFailure, MovedBucket, NodeId, NodeRecord, NodeState, Override,
-    PartitionPattern, SessionId,
+    IngressEvent, MoveFailure, MovedBucket, NodeId, NodeRecord, NodeState, Override, SessionId,
 };
 use std::collections::{HashMap, HashSet};
 
@@ -127,29 +127,6 @@ impl PoolState {
     /// Nodes give state away and take it back.
     pub(super) fn has_hook(&self) -> bool {
         self.config.handoff_path.is_some() && self.config.resume_path.is_some()
-    }
-
-    /// Sessions' kept state has to follow them: their nodes hold some of it, or require it.
-    pub(super) fn carries_kept_state(&self) -> bool {
-        let requires = |n: &NodeRecord| !n.spec.required_partitions.is_empty();
-        self.keeps_state
-            && (self.has_hook() || self.config.replay_path.is_some() || self.nodes.values().any(requires))
-    }
-
-    /// State has to follow a session.
-    pub(super) fn carries(&self) -> bool {
-        self.has_hook() || self.carries_kept_state()
-    }
-
-    /// The partitions that a node says it requires.
-    pub(super) fn required(&self, node: &NodeId) -> Rc<[PartitionPattern]> {
-        let record = self.nodes.get(node);
-        record.map_or_else(Rc::default, |n| n.spec.required_partitions.as_slice().into())
-    }
-
-    /// The session is served elsewhere than the routes say, as a node died or a hand-over failed: it is moved without being asked for.
-    pub(super) fn is_away(&self, session: SessionId) -> bool {
-        self.carries_kept_state() && self.stayed.contains_key(&session)
     }
 
     pub(super) fn address(&self, node: &NodeId) -> Option<SocketAddr> {
@@ -325,17 +302,6 @@ impl PoolState {
             for id in nodes.keys() {
                 self.runs.entry(id.clone()).or_default();
             }
-        }
-    }
-
-    /// Whether the sessions of an ejected node stay with it.
-    fn keeps_sessions(&self) -> bool {
-        let sessions = self.config.outlier.as_ref().map(|outlier| outlier.sessions);
-        match sessions.unwrap_or_default() {
-            EjectedSessions::Auto => self.carries(),
-            EjectedSessions::Keep => true,
-            // Each request that goes elsewhere would take the session's state along, and back.
-            EjectedSessions::Next => self.carries_kept_state(),
         }
     }
 

@@ -395,7 +395,7 @@ impl StateNode {
         match manner {
             Manner::Stalls => {
                 self.store.log.add(&*line);
-                std::future::pending().await
+                std::future::pending::<()>().await;
             }
             Manner::HalfReads => {
                 self.store.log.add(&*line);
