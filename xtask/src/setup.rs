@@ -32,8 +32,8 @@ const PYTHON: Program = program("python3", "python3");
 const REDIS_SERVER: Program = program("redis-server", "redis-server");
 const REDIS_CLI: Program = program("redis-cli", "redis-tools");
 
-/// Version of PyPI's `websockets` that the tests talk to.
-const WEBSOCKETS: &str = "websockets==15.0.1";
+/// What the tests talk to of PyPI, in these versions. None of them needs another package.
+const PYTHON_PACKAGES: [&str; 2] = ["websockets==15.0.1", "redis==8.1.0"];
 
 /// Everything that the end-to-end tests talk to.
 pub(crate) fn for_tests() -> Result<()> {
@@ -89,7 +89,8 @@ fn apt_get() -> Command {
 fn python_packages() -> Result<()> {
     let folder = steps::target().join("python");
     let stamp = folder.join("installed");
-    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == WEBSOCKETS) {
+    let wanted = PYTHON_PACKAGES.join("\n");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == wanted) {
         return Ok(());
     }
     if !runs(Command::new("python3").args(["-m", "pip", "--version"])) {
@@ -106,8 +107,8 @@ fn python_packages() -> Result<()> {
         "--no-deps",
     ]);
     pip.env("PIP_ROOT_USER_ACTION", "ignore");
-    steps::run(pip.arg("--target").arg(&folder).arg(WEBSOCKETS))?;
-    Ok(fs::write(stamp, WEBSOCKETS)?)
+    steps::run(pip.arg("--target").arg(&folder).args(PYTHON_PACKAGES))?;
+    Ok(fs::write(stamp, wanted)?)
 }
 
 fn nextest() -> Result<()> {

@@ -101,3 +101,20 @@ pub(crate) fn need(program: &str) -> PathBuf {
         .find(|file| file.is_file());
     found.unwrap_or_else(|| panic!("{program} is not installed: run `cargo xtask test`, which installs it"))
 }
+
+/// The folder under `target` that `cargo xtask test` fills with packages of PyPI.
+#[track_caller]
+pub(crate) fn python_packages() -> PathBuf {
+    let tests = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    let folder = tests
+        .parent()
+        .expect("cargo makes it inside target")
+        .join("python");
+    let is_there = folder.join("redis").is_dir();
+    assert!(
+        is_there,
+        "redis-py is not in {}: run `cargo xtask test`, which installs it",
+        folder.display()
+    );
+    folder
+}
