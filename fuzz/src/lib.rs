@@ -6,6 +6,7 @@
 mod entries;
 mod http;
 mod proxy;
+mod redis;
 mod reports;
 mod tcp;
 mod token;
@@ -26,6 +27,7 @@ pub const TARGETS: &[Target] = &[
     ("prometheus", reports::prometheus),
     ("proxy_v1", proxy::v1),
     ("proxy_v2", proxy::v2),
+    ("redis_view", redis::view),
     ("request_head", http::request_head),
     ("response_head", http::response_head),
     ("tcp_frames", tcp::frames),

@@ -97,4 +97,16 @@ fn the_corpus_has_what_is_accepted_and_not_refused_alone() {
     );
     let entries = foreshift_wire::entries::decode(read("entries/delta").split_off(1).into(), 64);
     assert_eq!(entries.map(|items| items.len()), Ok(3));
+    let (requests, malformed) = foreshift_store::parsers::redis_requests(
+        &read("redis_view/hash")[1..],
+        7,
+        &foreshift_store::view::RequestLimits::STRANGER,
+    );
+    assert_eq!((requests.len(), malformed), (3, None));
+    for request in requests {
+        let foreshift_store::view::Request::Command(words) = request else {
+            panic!("{request:?}")
+        };
+        assert_eq!(foreshift_store::parsers::redis_command(words), Ok(()));
+    }
 }

@@ -10,6 +10,7 @@
 mod clock;
 pub mod engine;
 mod error;
+pub mod parsers;
 mod replay;
 mod seal;
 mod sessions;

@@ -2,13 +2,10 @@
 
 mod serving;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use foreshift_store::{
-    Caller,
-    view::{Limits, Who},
-};
-use foreshift_wire::SessionAccess;
+use foreshift_store::{Tokens, view::Limits};
+use foreshift_wire::{Session, SessionAccess, SessionToken};
 use redis::{RedisError, Value, cmd};
 use serving::{SESSION, View, key, open};
 use tokio::{io::AsyncReadExt, net::TcpStream};
@@ -84,19 +81,23 @@ async fn ids_that_nobody_issued_are_not_adopted() {
 
 #[tokio::test]
 async fn a_token_that_may_only_read_some_partitions_reads_those_alone() {
-    let who: Who = Arc::new(|token, node| {
-        let mut access = (*Caller::own().access).clone();
-        access.partitions = vec!["game/*".parse().ok()?];
-        access.level = SessionAccess::Read;
-        (token? == b"secret").then(|| Caller {
-            node,
-            access: access.into(),
-            ..Caller::own()
-        })
-    });
-    let view = View::of(who, Limits::of(&Default::default())).await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "a-token-for-games").unwrap();
+    let token = SessionToken {
+        file,
+        node: None,
+        partitions: vec!["game/*".parse().unwrap()],
+        access: SessionAccess::Read,
+    };
+    let tokens = Tokens::open(&Session {
+        token: vec![token],
+        ..Session::default()
+    })
+    .unwrap();
+    let view = View::of(tokens, Limits::of(&Default::default())).await;
     view.serve("a");
-    let mut client = redis::Client::open(format!("redis://:secret@{}", view.address))
+    let mut client = redis::Client::open(format!("redis://:a-token-for-games@{}", view.address))
         .unwrap()
         .get_multiplexed_async_connection()
         .await

@@ -115,6 +115,11 @@ impl Sessions {
         self.0.clock.now_ms()
     }
 
+    /// What was configured.
+    pub(crate) fn config(&self) -> &Session {
+        &self.0.config
+    }
+
     /// Ends the engine; what was acknowledged is stored.
     pub async fn close(&self) {
         self.0.keeper.stop();

@@ -10,15 +10,14 @@ use bytes::Bytes;
 use foreshift_wire::NodeId;
 
 use super::{
-    Who,
     command::{Command, shown, wrong_arity},
     reply::{Protocol, Reply},
 };
-use crate::Caller;
+use crate::{Caller, Tokens};
 
 /// What is known of a connection's client.
 pub(super) struct Client {
-    who: Who,
+    tokens: Tokens,
     id: u64,
     address: Option<SocketAddr>,
     name: Bytes,
@@ -33,10 +32,10 @@ const NOT_NEEDED: &str = "ERR AUTH <password> called without any password config
                           Are you sure your configuration is correct?";
 
 impl Client {
-    pub(super) fn new(who: Who, id: u64, address: Option<SocketAddr>) -> Self {
-        let caller = who(None, None);
+    pub(super) fn new(tokens: Tokens, id: u64, address: Option<SocketAddr>) -> Self {
+        let caller = tokens.caller(None, None, None).ok();
         Self {
-            who,
+            tokens,
             id,
             address,
             name: Bytes::new(),
@@ -84,7 +83,7 @@ impl Client {
                 Ok(Reply::OK)
             }
             ("reset", _) => {
-                *self = Self::new(self.who.clone(), self.id, self.address);
+                *self = Self::new(self.tokens.clone(), self.id, self.address);
                 Ok(Reply::Status("RESET"))
             }
             ("select", [database]) => match &**database {
@@ -102,14 +101,11 @@ impl Client {
             None | Some(b"default") => None,
             Some(user) => Some(node(user).ok_or(WRONG)?),
         };
-        let is_open = (self.who)(None, None).is_some();
-        let caller = match (is_open, node) {
-            (true, None) if user.is_none() => return Err(NOT_NEEDED.into()),
-            (true, node) => (self.who)(None, node),
-            (false, node) => (self.who)(Some(token), node),
-        };
+        if user.is_none() && !self.tokens.are_needed() {
+            return Err(NOT_NEEDED.into());
+        }
         // Who said something wrong is not taken for whom it was before.
-        self.caller = caller;
+        self.caller = self.tokens.caller(Some(token), node, None).ok();
         self.caller
             .as_ref()
             .map(|_| Reply::OK)
@@ -132,10 +128,7 @@ impl Client {
                         .next()
                         .zip(words.next())
                         .ok_or("ERR Syntax error in HELLO option 'auth'")?;
-                    match token.is_empty() && &**user == b"default" {
-                        true => {}
-                        false => drop(self.authenticate(Some(user), token)?),
-                    }
+                    self.authenticate(Some(user), token)?;
                 }
                 b"SETNAME" => name = Some(words.next().ok_or("ERR Syntax error in HELLO option 'setname'")?),
                 _ => return Err(format!("ERR Syntax error in HELLO option '{}'", shown(option))),
@@ -159,8 +152,8 @@ impl Client {
         if !name.iter().all(|byte| (b'!'..=b'~').contains(byte)) || name.len() > 256 {
             return Err("ERR Client names cannot contain spaces, newlines or special characters.".into());
         }
-        if (self.who)(None, None).is_some() {
-            self.caller = (self.who)(None, node(name));
+        if !self.tokens.are_needed() {
+            self.caller = self.tokens.caller(None, node(name), None).ok();
         }
         self.name = name.clone();
         Ok(())

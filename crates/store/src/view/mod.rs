@@ -18,7 +18,7 @@ mod told;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use foreshift_wire::NodeId;
+use bytes::Bytes;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -28,44 +28,55 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, rustls};
 
-use self::{client::Client, connection::Connection, perform::State};
+use self::{client::Client, command::Command, connection::Connection, perform::State};
 pub use self::{
     limits::Limits,
     request::{Malformed, Request, RequestLimits, Requests},
 };
-use crate::{Caller, Sessions};
+use crate::{Sessions, Tokens};
 
 /// Time that connections get to end after the signal to stop.
 const GRACE: Duration = Duration::from_secs(2);
 /// Pause after a failed accept: a full table of file descriptors would otherwise make this a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Who a client is, by its token and the node that it says it is; `None`: it may do nothing. Without tokens configured everybody
-/// is somebody, without saying anything.
-pub type Who = Arc<dyn Fn(Option<&[u8]>, Option<NodeId>) -> Option<Caller> + Send + Sync>;
+/// How connections are protected: asked for each, so that a certificate that was renewed is used.
+pub type Tls = Arc<dyn Fn() -> Arc<rustls::ServerConfig> + Send + Sync>;
 
 /// All that connections share.
 struct View {
     state: State,
-    who: Who,
+    tokens: Tokens,
     limits: Limits,
-    tls: Option<TlsAcceptor>,
+    tls: Option<Tls>,
 }
 
 /// Serves sessions until `stop` turns true; connections then end after the command that they carry out.
 pub async fn serve(
     listener: TcpListener,
     sessions: Sessions,
-    who: Who,
+    tokens: Tokens,
+    tls: Option<Tls>,
+    stop: watch::Receiver<bool>,
+) {
+    let limits = Limits::of(sessions.config());
+    serve_within(limits, listener, sessions, tokens, tls, stop).await;
+}
+
+/// The same, within other limits.
+pub async fn serve_within(
     limits: Limits,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    listener: TcpListener,
+    sessions: Sessions,
+    tokens: Tokens,
+    tls: Option<Tls>,
     mut stop: watch::Receiver<bool>,
 ) {
     let view = Arc::new(View {
         state: State::new(sessions),
-        who,
+        tokens,
         limits,
-        tls: tls.map(TlsAcceptor::from),
+        tls,
     });
     let mut connections = JoinSet::new();
     for id in 1.. {
@@ -93,6 +104,11 @@ pub async fn serve(
     }
 }
 
+/// Whether a request is one that is served.
+pub(crate) fn understand(words: Vec<Bytes>) -> Result<(), String> {
+    Command::parse(words).map(drop)
+}
+
 /// As Redis says it. Where not even that fits into the socket, it is only closed.
 fn turn_away(stream: &TcpStream) {
     let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
@@ -109,7 +125,8 @@ impl View {
         let Some(tls) = &self.tls else {
             return self.speak(stream, id, address, stop).await;
         };
-        match timeout(self.limits.greeting, tls.accept(stream)).await {
+        let acceptor = TlsAcceptor::from(tls());
+        match timeout(self.limits.greeting, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => self.speak(stream, id, address, stop).await,
             Ok(Err(error)) => tracing::debug!(%error, "TLS of the Redis view"),
             Err(_) => tracing::debug!("a client of the Redis view did not finish its TLS handshake"),
@@ -120,7 +137,7 @@ impl View {
     where
         S: AsyncRead + AsyncWrite,
     {
-        let client = Client::new(self.who.clone(), id, Some(address));
+        let client = Client::new(self.tokens.clone(), id, Some(address));
         let end = Connection::new(stream, client, &self.state, &self.limits)
             .serve(stop)
             .await;

@@ -1,27 +1,39 @@
 //! Connections and time: who says nothing, who does not listen, who goes in the middle.
 
+use foreshift_wire::{PartitionPattern, Session, SessionAccess, SessionToken};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
 use crate::engine::Memory;
 
-fn view(limits: Limits, who: Who) -> Arc<View> {
+fn view(limits: Limits, tokens: Tokens) -> Arc<View> {
     let sessions = Sessions::over(Arc::new(Memory::default()), Default::default());
     Arc::new(View {
         state: State::new(sessions),
-        who,
+        tokens,
         limits,
         tls: None,
     })
 }
 
-fn open() -> Who {
-    Arc::new(|_, node| {
-        Some(Caller {
-            node,
-            ..Caller::own()
-        })
+fn open() -> Tokens {
+    Tokens::open(&Session::default()).unwrap()
+}
+
+/// Nobody knows the token, which was made just now.
+fn closed() -> Tokens {
+    let folder = tempfile::tempdir().unwrap();
+    let token = SessionToken {
+        file: folder.path().join("token"),
+        node: None,
+        partitions: vec![PartitionPattern::all()],
+        access: SessionAccess::Write,
+    };
+    Tokens::open(&Session {
+        token: vec![token],
+        ..Session::default()
     })
+    .unwrap()
 }
 
 fn limits() -> Limits {
@@ -29,10 +41,10 @@ fn limits() -> Limits {
 }
 
 /// A client of a view, through a pipe that holds so many bytes, and what makes the view stop.
-fn client(limits: Limits, who: Who, pipe: usize) -> (DuplexStream, watch::Sender<bool>) {
+fn client(limits: Limits, tokens: Tokens, pipe: usize) -> (DuplexStream, watch::Sender<bool>) {
     let (near, far) = duplex(pipe);
     let (stopper, stop) = watch::channel(false);
-    let view = view(limits, who);
+    let view = view(limits, tokens);
     let address = SocketAddr::from(([127, 0, 0, 1], 1));
     tokio::spawn(async move { view.speak(far, 1, address, stop).await });
     (near, stopper)
@@ -46,15 +58,14 @@ async fn all_of(stream: &mut DuplexStream) -> String {
 
 #[tokio::test(start_paused = true)]
 async fn who_says_nothing_or_half_of_it_is_not_waited_for_without_end() {
-    let closed: Who = Arc::new(|_, _| None);
-    for (who, said, after) in [
-        (closed.clone(), "", limits().greeting),
-        (closed, "*1\r\n$4\r\n", limits().greeting),
+    for (tokens, said, after) in [
+        (closed(), "", limits().greeting),
+        (closed(), "*1\r\n$4\r\n", limits().greeting),
         (open(), "", limits().idle),
         (open(), "*1\r\n$4\r\nPI", limits().progress),
         (open(), "*1\r\n$40000\r\nPI", limits().progress),
     ] {
-        let (mut stream, _stopper) = client(limits(), who, 1 << 16);
+        let (mut stream, _stopper) = client(limits(), tokens, 1 << 16);
         let begun = tokio::time::Instant::now();
         stream.write_all(said.as_bytes()).await.unwrap();
         assert_eq!(all_of(&mut stream).await, "", "{said:?}");

@@ -5,11 +5,11 @@
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use foreshift_store::{
-    Caller, Served, Sessions,
+    Served, Sessions, Tokens,
     engine::Memory,
-    view::{self, Limits, Who},
+    view::{self, Limits},
 };
-use foreshift_wire::{Epoch, NodeId, PoolName, SessionId};
+use foreshift_wire::{Epoch, NodeId, PoolName, Session, SessionId};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 /// The session that tests use.
@@ -23,13 +23,8 @@ pub(crate) struct View {
 }
 
 /// Everybody may do everything.
-pub(crate) fn open() -> Who {
-    Arc::new(|_, node| {
-        Some(Caller {
-            node,
-            ..Caller::own()
-        })
-    })
+pub(crate) fn open() -> Tokens {
+    Tokens::open(&Session::default()).unwrap()
 }
 
 impl View {
@@ -40,12 +35,12 @@ impl View {
         view
     }
 
-    pub(crate) async fn of(who: Who, limits: Limits) -> Self {
+    pub(crate) async fn of(tokens: Tokens, limits: Limits) -> Self {
         let sessions = Sessions::over(Arc::new(Memory::default()), Default::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let serving = view::serve(listener, sessions.clone(), who, limits, None, stopped);
+        let serving = view::serve_within(limits, listener, sessions.clone(), tokens, None, stopped);
         Self {
             address,
             sessions,

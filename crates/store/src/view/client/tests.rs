@@ -1,6 +1,6 @@
 //! Who a client is, by what it says.
 
-use std::sync::Arc;
+use foreshift_wire::{PartitionPattern, Session, SessionAccess, SessionToken};
 
 use super::*;
 
@@ -9,27 +9,41 @@ fn words(text: &str) -> Vec<Bytes> {
 }
 
 /// Everybody may come, as whichever node.
-fn open() -> Who {
-    Arc::new(|_, node| {
-        Some(Caller {
-            node,
-            ..Caller::own()
-        })
-    })
+fn open() -> Tokens {
+    Tokens::open(&Session::default()).unwrap()
 }
 
-/// Only who knows the token, as whichever node.
-fn closed() -> Who {
-    Arc::new(|token, node| {
-        (token? == b"secret").then(|| Caller {
+/// Only who knows one of two tokens: `TOKEN` as whichever node, `BOUND` as `n1`.
+fn closed() -> Tokens {
+    let folder = tempfile::tempdir().unwrap();
+    let token = |name: &str, text: &str, node| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let partitions = vec![PartitionPattern::all()];
+        SessionToken {
+            file,
             node,
-            ..Caller::own()
-        })
+            partitions,
+            access: SessionAccess::Write,
+        }
+    };
+    let bound = NodeId::new("n1").ok();
+    let token = vec![
+        token("any", "any-node's-token", None),
+        token("bound", "n1-node's-token!", bound),
+    ];
+    Tokens::open(&Session {
+        token,
+        ..Session::default()
     })
+    .unwrap()
 }
 
 fn say(client: &mut Client, text: &str) -> Reply {
-    match Command::parse(words(text)) {
+    let text = text
+        .replace("TOKEN", "any-node's-token")
+        .replace("BOUND", "n1-node's-token!");
+    match Command::parse(words(&text)) {
         Ok(command) => client.answer(&command),
         Err(text) => Reply::Error(text),
     }
@@ -48,16 +62,19 @@ fn a_stranger_is_let_in_by_a_token_alone() {
         ("hgetall {0123456789abcdef0123456789abcdef}:cart", false, None),
         ("auth wrong", false, None),
         ("auth n1 wrong", false, None),
-        ("auth secret", true, None),
-        ("auth default secret", true, None),
-        ("auth n1 secret", true, Some("n1")),
-        ("auth not/a/node secret", false, None),
+        ("auth TOKEN", true, None),
+        ("auth default TOKEN", true, None),
+        ("auth n1 TOKEN", true, Some("n1")),
+        ("auth not/a/node TOKEN", false, None),
+        ("auth BOUND", true, Some("n1")),
+        ("auth n1 BOUND", true, Some("n1")),
+        ("auth n2 BOUND", false, None),
         ("hello", false, None),
         ("hello 3", false, None),
-        ("hello 3 auth n1 secret", true, Some("n1")),
+        ("hello 3 auth n1 TOKEN", true, Some("n1")),
         ("hello 3 auth n1 wrong", false, None),
         ("hello 3 setname n1", false, None),
-        ("hello 3 auth n1 secret setname other", true, Some("n1")),
+        ("hello 3 auth n1 TOKEN setname other", true, Some("n1")),
     ] {
         let mut client = Client::new(closed(), 1, None);
         let reply = say(&mut client, said);
@@ -72,10 +89,10 @@ fn a_stranger_is_let_in_by_a_token_alone() {
 #[test]
 fn a_wrong_token_takes_away_what_a_right_one_gave() {
     let mut client = Client::new(closed(), 1, None);
-    assert_eq!(say(&mut client, "auth secret"), Reply::OK);
+    assert_eq!(say(&mut client, "auth TOKEN"), Reply::OK);
     assert_eq!(say(&mut client, "auth wrong"), Reply::error(WRONG));
     assert_eq!(say(&mut client, "ping"), Reply::error(NO_AUTH));
-    assert_eq!(say(&mut client, "auth secret"), Reply::OK);
+    assert_eq!(say(&mut client, "auth TOKEN"), Reply::OK);
     assert_eq!(say(&mut client, "reset"), Reply::Status("RESET"));
     assert_eq!(say(&mut client, "ping"), Reply::error(NO_AUTH));
 }

@@ -14,18 +14,7 @@ const LIMITS: RequestLimits = RequestLimits {
 
 /// All requests of `bytes`, which come in parts.
 fn read(bytes: &[u8], part: usize) -> (Vec<Request>, Option<Malformed>) {
-    let (mut requests, mut input, mut all) = (Requests::default(), BytesMut::new(), Vec::new());
-    for part in bytes.chunks(part.max(1)) {
-        input.extend_from_slice(part);
-        loop {
-            match requests.next(&mut input, &LIMITS) {
-                Ok(Some(request)) => all.push(request),
-                Ok(None) => break,
-                Err(error) => return (all, Some(error)),
-            }
-        }
-    }
-    (all, None)
+    crate::parsers::redis_requests(bytes, part, &LIMITS)
 }
 
 fn command(words: &[&'static str]) -> Request {
