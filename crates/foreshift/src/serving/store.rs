@@ -15,7 +15,7 @@ use foreshift_control::SessionStore;
 use foreshift_ingress::SessionState;
 use foreshift_store::{
     Sessions, Tokens,
-    view::{self, Limits, Who},
+    view::{self, Tls},
 };
 use foreshift_tls::{Change, Watched};
 use foreshift_wire::{Pool, Session};
@@ -154,11 +154,11 @@ impl Store {
         }
         if let Some(socket) = &self.sockets.redis_view {
             let (sessions, tokens) = (self.state.sessions(), self.tokens.clone());
-            let who: Who = Arc::new(move |token, node| tokens.caller(token, node, None).ok());
-            let limits = Limits::of(&self.config);
-            let (tls, stopped) = (self.tls.as_ref().map(|tls| tls.current()), stopped.clone());
+            let tls = self.tls.clone();
+            let tls = tls.map(|tls| -> Tls { Arc::new(move || tls.current()) });
+            let stopped = stopped.clone();
             tasks.push(self.listen(socket, "session.redis_view", move |listener| {
-                view::serve(listener, sessions, who, limits, tls, stopped)
+                view::serve(listener, sessions, tokens, tls, stopped)
             })?);
         }
         if let Some(tls) = &self.tls {
