@@ -47,7 +47,7 @@ async fn bytes_that_are_piped_in_as_a_mass_are_all_answered() {
     let view = View::start().await;
     let cart = key("cart");
     let input: String = (0..3000)
-        .map(|n| format!("HSET {cart} field{n} {n}\r\n"))
+        .map(|n| format!("HSET {cart} field{} {n}\r\n", n % 100))
         .collect();
     let told = cli(&view, &["--pipe"], &input).await;
     assert!(told.contains("errors: 0, replies: 3000"), "{told}");

@@ -7,7 +7,7 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 use foreshift_store::{
     Served, Sessions, Tokens,
     engine::Memory,
-    view::{self, Limits},
+    view::{self, Limits, Tls},
 };
 use foreshift_wire::{Epoch, NodeId, PoolName, Session, SessionId};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -36,11 +36,15 @@ impl View {
     }
 
     pub(crate) async fn of(tokens: Tokens, limits: Limits) -> Self {
+        Self::over(tokens, limits, None).await
+    }
+
+    pub(crate) async fn over(tokens: Tokens, limits: Limits, tls: Option<Tls>) -> Self {
         let sessions = Sessions::over(Arc::new(Memory::default()), Default::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);
-        let serving = view::serve_within(limits, listener, sessions.clone(), tokens, None, stopped);
+        let serving = view::serve_within(limits, listener, sessions.clone(), tokens, tls, stopped);
         Self {
             address,
             sessions,
