@@ -111,7 +111,7 @@ impl Sessions {
         }))
     }
 
-    fn now_ms(&self) -> u64 {
+    pub(crate) fn now_ms(&self) -> u64 {
         self.0.clock.now_ms()
     }
 

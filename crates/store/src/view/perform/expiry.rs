@@ -1,15 +1,12 @@
 //! When partitions end by themselves.
 
 use super::{ATTEMPTS, Batch, Call, Error, Expiry, If, Reply, overtaken};
-use crate::{
-    clock::unix_ms,
-    view::command::{Expire, When},
-};
+use crate::view::command::{Expire, When};
 
 impl Call<'_> {
     /// Answers whether the time was changed.
     pub(super) async fn expire(&self, expire: &Expire) -> Result<Reply, Error> {
-        let at_ms = match expire.at_ms(unix_ms()) {
+        let at_ms = match expire.at_ms(self.state.sessions.now_ms()) {
             Ok(at_ms) => at_ms,
             Err(text) => return Ok(Reply::Error(text)),
         };
@@ -52,7 +49,7 @@ impl Call<'_> {
         Ok(match head.map(|head| head.expires_ms) {
             None => Reply::Int(-2),
             Some(None) => Reply::Int(-1),
-            Some(Some(at_ms)) => Reply::count(when.tell(at_ms, unix_ms())),
+            Some(Some(at_ms)) => Reply::count(when.tell(at_ms, self.state.sessions.now_ms())),
         })
     }
 
