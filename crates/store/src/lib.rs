@@ -11,6 +11,7 @@ mod clock;
 pub mod engine;
 mod error;
 pub mod parsers;
+mod parting;
 mod replay;
 mod seal;
 mod sessions;
@@ -20,6 +21,7 @@ pub mod view;
 pub use clock::Clock;
 pub use engine::Engine;
 pub use error::{Error, Refusal};
+pub use parting::{SplitView, Splitting, Together};
 pub use replay::{Counts, Portion, Pulled, Redeemed, ReplayStats, content_digest};
 pub use seal::{KeyFile, KeyId, MasterKey};
 pub use sessions::{

@@ -176,9 +176,8 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
                 write(&sessions, PARTITIONS[partition], vec![], false, Expiry::At(1)).await;
             }
             Step::End => match sessions.end(&Caller::own(), ID).await {
-                // Nodes are told that a session ended.
+                // The nodes do not hear of it; it begins anew.
                 Ok(()) | Err(Error::Refused(Refusal::NoSession)) => {
-                    replicas = Default::default();
                     sessions.serving(&pool, ID, &nodes[0]);
                 }
                 Err(error) => panic!("{error}"),

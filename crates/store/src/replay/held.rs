@@ -181,11 +181,6 @@ impl Held {
         }
     }
 
-    /// The session ended.
-    pub(crate) fn end(&self, session: SessionId) {
-        self.lock().remove(session);
-    }
-
     /// Nodes that hold something of a session.
     pub(crate) fn holders(&self, session: SessionId) -> Vec<NodeId> {
         let table = self.lock();
@@ -279,7 +274,7 @@ mod tests {
         assert_eq!(held.moving(SessionId(999), &a, now).len(), 1);
         held.forgets(SessionId(999), &a);
         assert!(held.moving(SessionId(999), &a, now).is_empty());
-        (0..1_000).for_each(|id| held.end(SessionId(id)));
+        (0..1_000).for_each(|id| held.forgets(SessionId(id), &a));
         assert_eq!(held.size(), (0, 0));
     }
 

@@ -2,12 +2,13 @@
 
 use foreshift_wire::{NodeId, PartitionName, PartitionPattern, PoolName, Session, SessionPartition};
 
+use crate::sessions::declared;
+
 /// What one node requires of sessions of one pool.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Needs<'a> {
     pub(crate) config: &'a Session,
-    /// `None`: the session is of no pool, so that only what is declared for all pools is meant.
-    pub(crate) pool: Option<&'a PoolName>,
+    pub(crate) pool: &'a PoolName,
     pub(crate) node: &'a NodeId,
     /// What the node itself says.
     pub(crate) required: &'a [PartitionPattern],
@@ -16,23 +17,19 @@ pub(crate) struct Needs<'a> {
 impl Needs<'_> {
     /// Whether the node is told of a partition. Of a secret one only where it is required by name: `*` does not mean it.
     pub(crate) fn includes(&self, partition: &PartitionName) -> bool {
-        let declared = || self.declared().filter(|d| d.name.matches(partition));
-        let is_secret = declared().any(|d| d.secret);
-        let counts = |is_all: bool| !(is_secret && is_all);
+        let declared = declared(self.config, Some(self.pool), partition);
+        let is_secret = declared.is_some_and(|d| d.secret);
         let says = self.required.iter().filter(|p| p.matches(partition));
         let by_node = says.map(PartitionPattern::is_all);
-        let by_store = declared().flat_map(|d| self.names(d));
-        by_node.chain(by_store).any(counts)
+        let by_store = declared.into_iter().flat_map(|d| self.names(d));
+        by_node.chain(by_store).any(|is_all| !(is_secret && is_all))
     }
 
     /// Whether there is nothing that the node could be told of.
     pub(crate) fn is_nothing(&self) -> bool {
-        self.required.is_empty() && !self.declared().any(|d| self.names(d).next().is_some())
-    }
-
-    fn declared(&self) -> impl Iterator<Item = &SessionPartition> {
-        let of_pool = |d: &&SessionPartition| d.pool.is_none() || d.pool.as_ref() == self.pool;
-        self.config.partition.iter().filter(of_pool)
+        let of_pool = |d: &&SessionPartition| d.pool.as_ref().is_none_or(|pool| pool == self.pool);
+        let mut declared = self.config.partition.iter().filter(of_pool);
+        self.required.is_empty() && !declared.any(|d| self.names(d).next().is_some())
     }
 
     /// For each time that a declaration means the node: whether it means all nodes.
@@ -69,6 +66,9 @@ mod tests {
                 declared("pin", None, &["a"], true),
                 declared("log", None, &["a"], false),
                 declared("all", None, &["*"], false),
+                // The first that matches counts.
+                declared("game/map", None, &[], false),
+                declared("game/*", None, &[], true),
                 declared("other", Some("other"), &["a"], false),
             ],
             ..Session::default()
@@ -89,11 +89,13 @@ mod tests {
             ("a", &[], "pin", true),
             ("b", &[], "pin", false),
             ("a", &[], "other", false),
+            ("a", &["*"], "game/map", true),
+            ("a", &["*"], "game/key", false),
         ] {
             let required: Vec<PartitionPattern> = required.iter().map(|p| p.parse().unwrap()).collect();
             let needs = Needs {
                 config: &config,
-                pool: Some(&pool),
+                pool: &pool,
                 node: &NodeId::new(node).unwrap(),
                 required: &required,
             };

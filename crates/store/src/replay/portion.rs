@@ -7,7 +7,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use foreshift_wire::{
     PartitionName, Version,
-    entries::{Entry, EntryValue, Head, Parts, part_of},
+    entries::{Entry, EntryValue, Head, PART_MAX, PARTS_MAX, Parts, part_of},
 };
 
 use crate::sessions::Part;
@@ -82,12 +82,43 @@ impl Told {
         }
     }
 
-    /// What was read, but for the parts that are left out. `parts` are all parts that the partition has, where some are.
-    pub(crate) fn new(part: Part, since: Version, left: &BTreeSet<Bytes>, told: &BTreeSet<Bytes>) -> Self {
-        let parts = (!left.is_empty()).then(|| Parts {
-            told: told.iter().cloned().collect(),
-            left: left.iter().cloned().collect(),
-        });
+    /// All that was read: of a whole partition, or of its change since a version.
+    pub(crate) fn whole(part: Part, since: Version) -> Self {
+        Self::of(part, since, None)
+    }
+
+    /// What was read, but for the parts in `leaves`. Of a change, those in `before` were left out until now. `None`: not all parts could be
+    /// named.
+    pub(crate) fn new(
+        part: Part,
+        since: Version,
+        leaves: &BTreeSet<Bytes>,
+        before: &BTreeSet<Bytes>,
+    ) -> Option<Self> {
+        if leaves.is_empty() {
+            return Some(Self::whole(part, since));
+        }
+        let found: BTreeSet<&[u8]> = part.entries.iter().map(|entry| part_of(&entry.key)).collect();
+        let (left, told): (BTreeSet<&[u8]>, _) = found.into_iter().partition(|name| leaves.contains(*name));
+        let left: BTreeSet<Bytes> = left
+            .into_iter()
+            .map(Bytes::copy_from_slice)
+            .chain(before.iter().cloned())
+            .collect();
+        if left.is_empty() {
+            return Some(Self::whole(part, since));
+        }
+        let can_be_named =
+            told.len() + left.len() <= PARTS_MAX && told.iter().all(|name| name.len() <= PART_MAX);
+        let parts = Parts {
+            told: told.into_iter().map(Bytes::copy_from_slice).collect(),
+            left: left.into_iter().collect(),
+        };
+        can_be_named.then(|| Self::of(part, since, Some(parts)))
+    }
+
+    fn of(part: Part, since: Version, parts: Option<Parts>) -> Self {
+        let left: BTreeSet<Bytes> = parts.iter().flat_map(|parts| &parts.left).cloned().collect();
         let head = Head {
             partition: part.info.name,
             version: part.info.version,
@@ -103,7 +134,7 @@ impl Told {
         };
         made.head.encode(&mut made.entries);
         for entry in part.entries {
-            made.push(entry, left);
+            made.push(entry, &left);
         }
         made
     }

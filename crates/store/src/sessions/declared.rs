@@ -3,7 +3,7 @@
 use foreshift_wire::{PartitionName, PoolName, Session, SessionPartition};
 
 /// What is declared of a partition of a pool's session: the first that matches.
-pub(super) fn declared<'a>(
+pub(crate) fn declared<'a>(
     config: &'a Session,
     pool: Option<&PoolName>,
     partition: &PartitionName,

@@ -12,6 +12,7 @@ mod life;
 mod lifetime;
 mod limits;
 mod open;
+mod parting;
 mod partitions;
 mod policy;
 mod records;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use foreshift_wire::{Session, SessionId};
 use tokio::sync::{Semaphore, broadcast};
 
+pub(crate) use self::declared::declared;
 pub use self::{
     access::{Access, Caller},
     endings::Ending,
@@ -36,7 +38,7 @@ pub use self::{
     value::Value,
 };
 pub use crate::engine::{Cursor, Expiry, If, Select};
-use crate::{Clock, Engine, clock::Rising, replay::Replay, seal::Seal};
+use crate::{Clock, Engine, clock::Rising, parting::Parting, replay::Replay, seal::Seal};
 use keys::Keeper;
 use lifetime::Lifetime;
 use records::Records;
@@ -71,6 +73,8 @@ struct Inner {
     seal: Seal,
     keeper: Keeper,
     replay: Replay,
+    /// Where partitions are replayed in parts.
+    parting: Option<Parting>,
 }
 
 impl Sessions {
@@ -88,6 +92,7 @@ impl Sessions {
 
     fn sealed(engine: Arc<dyn Engine>, config: Session, seal: Seal, clock: Clock) -> Self {
         let replay = Replay::new(&config);
+        let parting = config.split.then(Parting::default);
         let ms = |time: foreshift_wire::Duration| time.get().as_millis() as u64;
         let lifetime = Lifetime {
             idle_ms: ms(config.idle_timeout),
@@ -108,6 +113,7 @@ impl Sessions {
             seal,
             keeper: Keeper::default(),
             replay,
+            parting,
         }))
     }
 

@@ -44,6 +44,7 @@ impl Sessions {
         let is_secret = self.rules(&record, partition).is_secret;
         caller.may_with(SessionAccess::Read, "read", partition, is_secret)?;
         self.note_use(session, &mut record, false).await?;
+        self.note_read(&record, session, partition, &select);
         let part = self.opened(session, partition, select).await?;
         part.ok_or_else(|| Refusal::NotFound("partition").into())
     }
@@ -153,6 +154,7 @@ impl Sessions {
             };
             match self.0.engine.write(write).await? {
                 Outcome::Done { removed, added } => {
+                    self.note_write(&record, session, partition, &batch);
                     return Ok(Written {
                         version,
                         removed,

@@ -11,6 +11,7 @@ use super::{Select, Sessions};
 use crate::{
     Error, Refusal,
     engine::Head,
+    parting::Leaves,
     replay::{Known, Needs, Portion, Pulled, Redeemed, ReplayStats, Tell, Told, pack, tell},
 };
 
@@ -27,11 +28,12 @@ impl Sessions {
         to: &NodeId,
         required: &[PartitionPattern],
     ) -> Result<Vec<Portion>, Error> {
-        let needs = self.needs(Some(pool), to, required);
+        let needs = self.needs(pool, to, required);
         if needs.is_nothing() {
             return Ok(Vec::new());
         }
         let known = self.0.replay.held.moving(session, to, Instant::now());
+        self.note_move(session, to);
         let mut portions = Vec::new();
         for told in self.told(session, &needs, &known).await? {
             let (name, version) = (told.head.partition.clone(), told.head.version);
@@ -66,7 +68,7 @@ impl Sessions {
         self.0.replay.held.forgets(session, node);
     }
 
-    /// Nodes that are known to hold something of a session.
+    /// Nodes that are known to hold something of a session, also when it ended: they are to be told so ([`Sessions::forgets`] then).
     pub fn holders(&self, session: SessionId) -> Vec<NodeId> {
         self.0.replay.held.holders(session)
     }
@@ -118,7 +120,8 @@ impl Sessions {
             is_new: false,
         };
         let known = held.iter().map(|(name, version)| (name.clone(), known(version)));
-        let needs = self.needs(Some(pool), node, required);
+        let needs = self.needs(pool, node, required);
+        self.note_move(*session, node);
         let mut body = Vec::new();
         for told in self.told(*session, &needs, &known.collect()).await? {
             self.count(&told.head.partition, told.head.since, told.entries.len());
@@ -141,15 +144,15 @@ impl Sessions {
         }
     }
 
-    /// The session ended: what nodes hold of it is not told changes of any more, and tokens for it are no good.
+    /// The session ended: tokens for it are no good any more. What nodes hold of it stays known, so that they can be told that it is gone.
     pub(super) fn forget_replay(&self, session: SessionId) {
-        self.0.replay.held.end(session);
         self.0.replay.tickets.end(session);
+        self.forget_uses(session);
     }
 
     fn needs<'a>(
         &'a self,
-        pool: Option<&'a PoolName>,
+        pool: &'a PoolName,
         node: &'a NodeId,
         required: &'a [PartitionPattern],
     ) -> Needs<'a> {
@@ -179,13 +182,16 @@ impl Sessions {
         let mut told = Vec::new();
         for head in &heads {
             let known = known.get(&head.name);
-            let made = self.told_of(session, head, known).await?;
+            let made = self.told_of(needs.pool, session, head, known).await?;
             let sent = made.as_ref().map_or(0, |made| made.bytes + made.bytes_left);
             if known.is_some_and(|known| !known.is_new && known.version > Version(0)) {
                 counters.count(&head.name, |counts| {
                     counts.bytes_held += head.bytes.saturating_sub(sent);
                 });
             }
+            counters.count(&head.name, |counts| {
+                counts.bytes_left += made.as_ref().map_or(0, |made| made.bytes_left);
+            });
             told.extend(made);
         }
         let is_gone =
@@ -196,21 +202,32 @@ impl Sessions {
 
     async fn told_of(
         &self,
+        pool: &PoolName,
         session: SessionId,
         head: &Head,
         known: Option<&Known>,
     ) -> Result<Option<Told>, Error> {
-        let left = BTreeSet::new();
-        let (select, since) = match tell(Some(head), known, &left) {
+        let Leaves(leaves) = self.leaves(pool, session, head);
+        let (select, since) = match tell(Some(head), known, &leaves) {
             Tell::Nothing | Tell::Gone => return Ok(None),
             Tell::All => (Select::All, Version(0)),
             Tell::Since(version) => (Select::Since(version), version),
         };
-        match self.opened(session, &head.name, select).await? {
-            Some(part) => Ok(Some(Told::new(part, since, &left, &BTreeSet::new()))),
-            // It ended meanwhile.
-            None => Ok(known.map(|_| Told::gone(head.name.clone()))),
+        let gone = || known.map(|_| Told::gone(head.name.clone()));
+        // Where it is not there, it ended meanwhile.
+        let Some(part) = self.opened(session, &head.name, select).await? else {
+            return Ok(gone());
+        };
+        let nothing = BTreeSet::new();
+        let before = known
+            .filter(|_| part.is_delta)
+            .map_or(&nothing, |known| &known.left);
+        if let Some(told) = Told::new(part, since, &leaves, before) {
+            return Ok(Some(told));
         }
+        // It has more parts than can be named: all is told, of all of them.
+        let part = self.opened(session, &head.name, Select::All).await?;
+        Ok(part.map_or_else(gone, |part| Some(Told::whole(part, Version(0)))))
     }
 
     /// The partitions of a session that can be replayed. None where it has no state; its record is not begun by this.
@@ -218,7 +235,9 @@ impl Sessions {
         let now = self.now_ms();
         match self.0.engine.record(session).await? {
             Some(record) if record.revoked_ms.is_some() => Err(Refusal::Revoked.into()),
-            Some(record) if now < record.ends_ms => self.0.engine.heads(session, now).await,
+            Some(record) if self.0.lifetime.over(&record, now).is_none() => {
+                self.0.engine.heads(session, now).await
+            }
             _ => Ok(Vec::new()),
         }
     }

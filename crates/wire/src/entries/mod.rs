@@ -69,7 +69,7 @@ pub struct Head {
 /// Parts of a partition: a part is all keys that begin with one segment, `inventory` those below `inventory/` and the key
 /// `inventory` itself.
 ///
-/// Together they are all parts that the partition has; at most [`PARTS_MAX`], each of at most [`PART_MAX`] bytes.
+/// Together they are all parts that the partition has; of a change, `told` are those that something is told of. At most [`PARTS_MAX`], each of at most [`PART_MAX`] bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parts {
     /// Those that are told.
