@@ -9,6 +9,8 @@ mod layout;
 mod overlay;
 mod read;
 mod shared;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::{path::Path, sync::Arc};
