@@ -39,6 +39,8 @@ pub(super) struct Connection<'a, S> {
     output: BytesMut,
     /// The client sends no more.
     is_over: bool,
+    /// The buffers grew.
+    was_large: bool,
 }
 
 /// How a connection ended.
@@ -67,6 +69,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Connection<'a, S> {
             input: BytesMut::new(),
             output: BytesMut::new(),
             is_over: false,
+            was_large: false,
         }
     }
 
@@ -76,8 +79,9 @@ impl<'a, S: AsyncRead + AsyncWrite> Connection<'a, S> {
             Ok(never) => never,
             Err(end) => end,
         };
-        // What was answered before is sent, as far as it can be.
-        if self.flush().await.is_ok() {
+        // What was answered before is sent, unless it is that which did not get through.
+        let may_listen = matches!(end, End::Left | End::Malformed);
+        if may_listen && self.flush().await.is_ok() {
             let _ = self.writer.shutdown().await;
         }
         end
@@ -96,16 +100,27 @@ impl<'a, S: AsyncRead + AsyncWrite> Connection<'a, S> {
             match self.requests.next(&mut self.input, &limits) {
                 Ok(Some(request)) => {
                     last = Instant::now();
+                    self.was_large |= request.bytes() > ENOUGH;
                     self.answer(request).await?;
                 }
                 Ok(None) if self.is_over || *stop.borrow() => return Ok(End::Left),
                 Ok(None) => {
                     self.flush().await?;
+                    self.let_go();
                     let until = self.waits_until(begun, last);
                     self.read(until, stop).await?;
                 }
                 Err(malformed) => return Err(self.refuse(&malformed).await),
             }
+        }
+    }
+
+    /// Who sent or got much once does not keep the room for it as long as it is connected.
+    fn let_go(&mut self) {
+        if std::mem::take(&mut self.was_large) {
+            // What came of the next command is copied; the rest goes with the buffer.
+            self.input = BytesMut::from(&*self.input);
+            self.output = BytesMut::new();
         }
     }
 
@@ -150,6 +165,7 @@ impl<'a, S: AsyncRead + AsyncWrite> Connection<'a, S> {
         while !pieces.write(&mut self.output, ENOUGH) {
             self.flush().await?;
         }
+        self.was_large |= self.output.capacity() > 2 * ENOUGH;
         match self.client.is_leaving() {
             true => Err(End::Left),
             false => Ok(()),

@@ -50,6 +50,16 @@ pub enum Request {
     },
 }
 
+impl Request {
+    /// Bytes that are kept of it.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            Self::Command(words) => words.iter().map(Bytes::len).sum(),
+            Self::TooLarge { .. } => 0,
+        }
+    }
+}
+
 /// Bytes that are no request. Nothing after them can be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("Protocol error: {0}")]
