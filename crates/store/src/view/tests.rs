@@ -84,7 +84,10 @@ async fn who_does_not_take_answers_is_let_go_and_nothing_piles_up() {
         sent += command.len();
     }
     let took = begun.elapsed();
-    assert!(took >= limits().progress && took < limits().progress * 3 / 2, "{took:?}");
+    assert!(
+        took >= limits().progress && took < limits().progress * 3 / 2,
+        "{took:?}"
+    );
     let most = limits().ahead_bytes + 4 * 64 * 1024;
     assert!(sent > limits().ahead_bytes && sent < most, "{sent}");
 }
