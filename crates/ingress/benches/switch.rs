@@ -29,7 +29,7 @@ fn main() -> Result<()> {
         .build()?;
     match std::env::var("BENCH_ROLE").as_deref() {
         Ok("node") => runtime.block_on(node()),
-        Ok("clients") => runtime.block_on(clients()),
+        Ok("clients") => runtime.block_on(common::clients()),
         _ => runtime.block_on(measure()),
     }
 }
@@ -75,41 +75,6 @@ async fn serve(mut stream: TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
     }
-}
-
-/// Opens as many WebSockets as asked for on standard input, says so, and waits for its end.
-async fn clients() -> Result<()> {
-    let (address, count): (SocketAddr, usize) = {
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line)?;
-        let (address, count) = line.trim().split_once(' ').ok_or("address and count")?;
-        (address.parse()?, count.parse()?)
-    };
-    let mut sockets = Vec::with_capacity(count);
-    for index in 0..count {
-        let mut stream = TcpStream::connect(address).await?;
-        let handshake = format!(
-            "GET / HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
-             Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nx-user: u{index}\r\n\r\n"
-        );
-        stream.write_all(handshake.as_bytes()).await?;
-        let n = stream.read(&mut [0; 512]).await?;
-        if n == 0 {
-            return Err("a handshake was refused".into());
-        }
-        sockets.push(stream);
-    }
-    println!("open");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    let mut lost = 0;
-    for socket in &sockets {
-        lost += usize::from(
-            !matches!(socket.try_read(&mut [0; 16]), Err(e) if e.kind() == std::io::ErrorKind::WouldBlock),
-        );
-    }
-    println!("{lost}");
-    Ok(())
 }
 
 async fn measure() -> Result<()> {

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: figures that docs/benchmarks.md records.
 //!
-//! `ingress` compares Foreshift with other proxies on real sockets, `reload` reloads and restarts it under load; the other names run a crate's divan benches.
+//! `ingress` compares Foreshift with other proxies on real sockets, `reload` reloads and restarts it under load, `sessions` measures the store of
+//! sessions' state; the other names run a crate's divan benches.
 //! Nothing here is a test: figures depend on the machine, so each comes with HAProxy's on the same one.
 
 mod account;
@@ -40,6 +41,8 @@ enum What {
     Forecast(ForecastArgs),
     /// The control tick.
     Control(CrateArgs),
+    /// The store of sessions' state: reads, writes, replay, memory; in release mode.
+    Sessions(CrateArgs),
     /// A reload every second, and restarts, under load: whether a request of 100,000 fails.
     Reload(ReloadArgs),
 }
@@ -142,6 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         What::Placement(args) => crate_benches("placement", &args.arguments),
         What::Forecast(args) => forecast(args),
         What::Control(args) => crate_benches("control", &args.arguments),
+        What::Sessions(args) => sessions(&args.arguments),
         What::Reload(args) => reload(args),
     }
 }
@@ -155,6 +159,13 @@ fn reload(args: &ReloadArgs) -> Result<()> {
         .args(["--", "--nocapture"])
         .env("FORESHIFT_BENCH_REQUESTS", args.requests.to_string());
     steps::run(&mut command)
+}
+
+/// A bench of the program's own crate, as it also measures the program.
+fn sessions(arguments: &[String]) -> Result<()> {
+    let mut command = steps::cargo();
+    command.args(["bench", "--package", "foreshift", "--bench", "sessions", "--"]);
+    steps::run(command.args(arguments))
 }
 
 fn forecast(args: &ForecastArgs) -> Result<()> {
