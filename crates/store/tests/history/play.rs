@@ -28,6 +28,7 @@ const KEYS: u8 = 3;
 
 /// What all clients share.
 struct Stage {
+    engine: Arc<dyn Engine>,
     sessions: Sessions,
     pool: PoolName,
     partition: PartitionName,
@@ -41,7 +42,8 @@ struct Stage {
 /// A history of six clients: two of each node, an operator who is not fenced, and the ingress, which moves the session.
 pub(crate) async fn play(engine: Arc<dyn Engine>, seed: u64) -> Vec<Recorded> {
     let stage = Arc::new(Stage {
-        sessions: Sessions::over(engine, Default::default()),
+        sessions: Sessions::over(Arc::clone(&engine), Default::default()),
+        engine,
         pool: PoolName::new("app").expect("a name"),
         partition: PartitionName::new("cart").expect("a name"),
         clock: AtomicU64::new(0),
@@ -49,6 +51,10 @@ pub(crate) async fn play(engine: Arc<dyn Engine>, seed: u64) -> Vec<Recorded> {
         history: Mutex::default(),
         told: Mutex::default(),
     });
+    let begun = stage
+        .sessions
+        .serving(&stage.pool, ID, &NodeId::new(NODES[0]).expect("an id"));
+    assert!(matches!(begun, Served::Since(_)));
     stage.hand(NODES[0]).await;
     let mut clients = tokio::task::JoinSet::new();
     for (n, node) in [Some("a"), Some("a"), Some("b"), Some("b"), None]
@@ -112,17 +118,34 @@ impl Stage {
     async fn hand(&self, node: &'static str) {
         let began = self.begin();
         let id = NodeId::new(node).expect("an id");
-        let Served::Since(epoch) = self.sessions.serving(&self.pool, ID, &id) else {
-            panic!("nobody revoked it");
+        let (epoch, is_known) = match self.sessions.hand(&self.pool, ID, &id).await {
+            Ok(epoch) => (epoch, true),
+            // It was done or not. The engine knows, as nobody else hands it over.
+            Err(Error::Unavailable { .. }) => match self.epoch().await {
+                Some(epoch) if !self.is_told(epoch) => (epoch, false),
+                _ => return,
+            },
+            Err(error) => panic!("{error}"),
         };
-        // It is the engine's too when the record followed.
-        let is_known = self
-            .sessions
-            .info(&Caller::own(), ID)
-            .await
-            .is_ok_and(|info| info.epoch >= epoch);
         self.record(began, is_known, Did::Hand(epoch));
         self.told.lock().expect("nobody panics").insert(node, epoch);
+    }
+
+    async fn epoch(&self) -> Option<Epoch> {
+        let record = self
+            .engine
+            .record(ID)
+            .await
+            .expect("records are read without faults");
+        record.map(|record| record.epoch)
+    }
+
+    fn is_told(&self, epoch: Epoch) -> bool {
+        self.told
+            .lock()
+            .expect("nobody panics")
+            .values()
+            .any(|told| *told == epoch)
     }
 
     async fn read(&self) -> Option<Version> {
