@@ -278,7 +278,12 @@ pub struct StateNode {
 
 impl StateNode {
     pub async fn start(index: usize, store: &Store) -> Self {
-        let node = RawNode::start().await;
+        Self::start_at(index, store, ([127, 0, 0, 1], 0).into()).await
+    }
+
+    /// As [`Self::start`], where another one was.
+    pub async fn start_at(index: usize, store: &Store, address: SocketAddr) -> Self {
+        let node = RawNode::start_at(address).await;
         let this = Self {
             address: node.address,
             index,
