@@ -23,7 +23,7 @@ pub use engine::Engine;
 pub use error::{Error, Refusal};
 pub use parting::{SplitView, Splitting, Together};
 pub use replay::{Counts, Portion, Pulled, Redeemed, ReplayStats, content_digest};
-pub use seal::{KeyFile, KeyId, MasterKey};
+pub use seal::{KeyFile, KeyId, KeyRole, MasterKey};
 pub use sessions::{
     Access, Batch, Caller, Change, Cursor, Ending, Entry, Expiry, If, KeyUse, Part, PartitionInfo, Select,
     Served, SessionInfo, Sessions, Swept, Value, Written,

@@ -198,3 +198,29 @@ async fn only_an_administrator_may_rotate() {
     assert!(is_forbidden(sessions.reread_keys(&caller).await.unwrap_err()));
     assert!(is_forbidden(sessions.retire_key(&caller, key).await.unwrap_err()));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_to_retire_is_taken_out_by_who_serves_the_sessions() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, own) = (config(folder.path()), Caller::own());
+    let sessions = Sessions::open_over(Arc::new(Memory::default()), config.clone())
+        .await
+        .unwrap();
+    let id = sessions.create(&own).await.unwrap();
+    set(&sessions, id, "kept").await;
+    let file = KeyFile::at(&config.key_file);
+    let old = file.list().unwrap().unwrap()[0].id;
+    let new = file.rotate(Timestamp::now()).unwrap();
+    file.retire(old).unwrap();
+    // Nobody asks: it looks at the file by itself. The clock is paused, so that this is over as soon as it is done.
+    let gone = async {
+        while file.list().unwrap().unwrap() != [new] {
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(60), gone)
+        .await
+        .expect("it is taken out");
+    assert_eq!(sessions.keys(&own).await.unwrap()[0].sessions, 1);
+    assert_eq!(get(&sessions, id).await.unwrap(), "kept");
+}

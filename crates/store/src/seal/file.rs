@@ -1,8 +1,8 @@
 //! The file of master keys.
 //!
-//! One line a key, in the order in which they were made: `key <id> <when made> <64 hex digits>`, and `current` behind the one that
-//! seals what is new. An id is a hash of its key, so that a damaged line does not pass for another key. Lines that begin with `#`
-//! are for people.
+//! One line a key, in the order in which they were made: `key <id> <when made> <64 hex digits>`, with `current` behind the one that
+//! seals what is new, and `retiring` behind those that are to be taken out once no session needs them. An id is a hash of its key, so
+//! that a damaged line does not pass for another key. Lines that begin with `#` are for people.
 
 use std::{
     fmt::{self, Write},
@@ -57,8 +57,37 @@ pub struct MasterKey {
     pub id: KeyId,
     /// When it was made.
     pub made: Timestamp,
+    /// What it is for.
+    pub role: KeyRole,
+}
+
+impl MasterKey {
+    /// Whether it seals what is new.
+    pub fn is_current(&self) -> bool {
+        self.role == KeyRole::Current
+    }
+}
+
+/// What a master key is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyRole {
     /// It seals what is new.
-    pub is_current: bool,
+    Current,
+    /// It opens what was sealed with it.
+    Kept,
+    /// The same; and it is taken out of the file when no session needs it any more.
+    Retiring,
+}
+
+impl KeyRole {
+    /// As the file has it behind a key; nothing where it is kept.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Kept => "kept",
+            Self::Retiring => "retiring",
+        }
+    }
 }
 
 /// A master key itself. It has no `Debug`.
@@ -71,17 +100,17 @@ impl Master {
     pub(super) fn draw(made: Timestamp) -> Result<Self, Error> {
         let mut key = Zeroizing::new([0; KEY_BYTES]);
         aws_lc_rs::rand::fill(&mut key[..]).map_err(no_random)?;
-        Ok(Self::of(key, made, true))
+        Ok(Self::of(key, made, KeyRole::Current))
     }
 
     #[cfg(test)]
-    pub(super) fn known(key: [u8; KEY_BYTES], is_current: bool) -> Self {
-        Self::of(Zeroizing::new(key), Timestamp::UNIX_EPOCH, is_current)
+    pub(super) fn known(key: [u8; KEY_BYTES], role: KeyRole) -> Self {
+        Self::of(Zeroizing::new(key), Timestamp::UNIX_EPOCH, role)
     }
 
-    fn of(key: Zeroizing<[u8; KEY_BYTES]>, made: Timestamp, is_current: bool) -> Self {
+    fn of(key: Zeroizing<[u8; KEY_BYTES]>, made: Timestamp, role: KeyRole) -> Self {
         let id = KeyId(u64::from_be_bytes(fingerprint(b"foreshift master key", &key)));
-        let about = MasterKey { id, made, is_current };
+        let about = MasterKey { id, made, role };
         Self { about, key }
     }
 }
@@ -119,8 +148,10 @@ impl KeyFile {
         if masters.len() >= KEYS_MAX {
             return Err(self.unusable("has too many keys; retire those that no session needs"));
         }
-        for master in &mut masters {
-            master.about.is_current = false;
+        for Master { about, .. } in &mut masters {
+            if about.is_current() {
+                about.role = KeyRole::Kept;
+            }
         }
         let new = Master::draw(now)?;
         let about = new.about;
@@ -129,16 +160,27 @@ impl KeyFile {
         Ok(about)
     }
 
-    /// Removes a key that is not the current one. Whether a session needs it is the caller's to know.
+    /// Has a key taken out as soon as no session needs it, by the process that serves the sessions: now, or when it starts.
+    pub fn retire(&self, id: KeyId) -> Result<(), Error> {
+        self.change(id, |masters, at| masters[at].about.role = KeyRole::Retiring)
+    }
+
+    /// Removes a key. Whether a session needs it is the caller's to know.
     pub(crate) fn remove(&self, id: KeyId) -> Result<(), Error> {
+        self.change(id, |masters, at| drop(masters.remove(at)))
+    }
+
+    /// Changes a key that is not the current one.
+    fn change(&self, id: KeyId, change: impl FnOnce(&mut Vec<Master>, usize)) -> Result<(), Error> {
         let locked = self.locked()?;
         let mut masters = self.read(&locked)?.unwrap_or_default();
-        let found = masters.iter().find(|master| master.about.id == id);
-        match found.map(|master| master.about.is_current) {
+        match masters.iter().position(|master| master.about.id == id) {
             None => Err(self.unusable(format!("has no key {id}"))),
-            Some(true) => Err(self.unusable(format!("has {id} as its current key; rotate first"))),
-            Some(false) => {
-                masters.retain(|master| master.about.id != id);
+            Some(at) if masters[at].about.is_current() => {
+                Err(self.unusable(format!("has {id} as its current key; rotate first")))
+            }
+            Some(at) => {
+                change(&mut masters, at);
                 self.write(&locked, &masters)
             }
         }
@@ -178,7 +220,7 @@ impl KeyFile {
             let parsed = parse(line).map_err(|why| self.unusable(format!("line {at}: {why}")))?;
             masters.push(parsed);
         }
-        let current = masters.iter().filter(|master| master.about.is_current).count();
+        let current = masters.iter().filter(|master| master.about.is_current()).count();
         if current != 1 {
             return Err(self.unusable(format!(
                 "has {current} current keys; exactly one key line must end with \"current\""
@@ -208,23 +250,28 @@ fn print(masters: &[Master]) -> Zeroizing<String> {
         for byte in key.iter() {
             let _ = write!(text, "{byte:02x}");
         }
-        text.push_str(if about.is_current { " current\n" } else { "\n" });
+        if about.role != KeyRole::Kept {
+            text.push(' ');
+            text.push_str(about.role.as_str());
+        }
+        text.push('\n');
     }
     text
 }
 
 fn parse(line: &str) -> Result<Master, &'static str> {
     let words: Vec<_> = line.split_ascii_whitespace().collect();
-    let (id, made, key, is_current) = match words[..] {
-        ["key", id, made, key] => (id, made, key, false),
-        ["key", id, made, key, "current"] => (id, made, key, true),
-        _ => return Err("is no key: key <id> <when made> <64 hex digits> [current]"),
+    let (id, made, key, role) = match words[..] {
+        ["key", id, made, key] => (id, made, key, KeyRole::Kept),
+        ["key", id, made, key, "current"] => (id, made, key, KeyRole::Current),
+        ["key", id, made, key, "retiring"] => (id, made, key, KeyRole::Retiring),
+        _ => return Err("is no key: key <id> <when made> <64 hex digits> [current|retiring]"),
     };
     let id: KeyId = id.parse()?;
     let made = made
         .parse()
         .map_err(|_| "has no time as in 2026-01-31T12:00:00Z")?;
-    let master = Master::of(hex(key).ok_or("has no key of 64 hex digits")?, made, is_current);
+    let master = Master::of(hex(key).ok_or("has no key of 64 hex digits")?, made, role);
     match master.about.id == id {
         true => Ok(master),
         false => Err("has a key that does not fit its id: it was damaged"),

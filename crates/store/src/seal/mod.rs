@@ -23,7 +23,7 @@ use bytes::Bytes;
 use foreshift_wire::SessionId;
 use jiff::Timestamp;
 
-pub use self::file::{KeyFile, KeyId, MasterKey};
+pub use self::file::{KeyFile, KeyId, KeyRole, MasterKey};
 use self::{
     cache::Cache,
     ring::{Ring, master_of},

@@ -104,7 +104,7 @@ impl Ring {
     }
 
     fn current(&self) -> Result<&InUse, Error> {
-        let current = self.keys.iter().find(|key| key.about.is_current);
+        let current = self.keys.iter().find(|key| key.about.is_current());
         let none = || Error::Damaged(format!("{} has no current master key", self.origin));
         Ok(current.ok_or_else(none)?)
     }
@@ -199,12 +199,16 @@ fn bound(session: SessionId) -> Aad<[u8; 17]> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::file::KeyRole, *};
 
     fn ring(keys: &[u8], current: u8) -> Ring {
+        let role = |byte| match byte == current {
+            true => KeyRole::Current,
+            false => KeyRole::Kept,
+        };
         let masters: Vec<_> = keys
             .iter()
-            .map(|byte| Master::known([*byte; KEY_BYTES], *byte == current))
+            .map(|byte| Master::known([*byte; KEY_BYTES], role(*byte)))
             .collect();
         Ring::of("the keys of a test", &masters).unwrap()
     }

@@ -15,12 +15,14 @@ use tracing::{info, warn};
 
 use super::{Caller, Inner, KEYS_SHARE, Sessions};
 use crate::{
-    Clock, Engine, Error, KeyId, MasterKey, Refusal,
+    Clock, Engine, Error, KeyId, KeyRole, MasterKey, Refusal,
     seal::{Pass, Seal, pass},
 };
 
 /// How often the key file is looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// And how soon again where something is wrong: a look may mean to go through all sessions.
+const AFTER_FAILURE: Duration = Duration::from_secs(10);
 
 /// A master key, and how many sessions need it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,26 +57,24 @@ impl Keeper {
     }
 
     /// Whether it is another complaint than the last one.
-    fn is_new(&self, complaint: Option<String>) -> bool {
+    fn is_new(&self, complaint: &str) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = *told != complaint;
-        *told = complaint;
-        is_new
+        told.replace(complaint.to_owned()).as_deref() != Some(complaint)
     }
 }
 
 impl Sessions {
     /// Sessions over an engine, sealed with the master keys of `key_file`, which is made where there is none and no session
-    /// needs one. The file is looked at about once a second: a new current key is taken up, and all sessions' keys are wrapped
-    /// with it.
+    /// needs one. The file is looked at about once a second: a new current key is taken up, all sessions' keys are wrapped with it,
+    /// and keys that are to retire are taken out.
     pub async fn open_over(engine: Arc<dyn Engine>, config: Session) -> Result<Self, Error> {
         let bytes = config.cache_bytes / KEYS_SHARE;
         let seal = Seal::open(&config.key_file, &*engine, bytes).await?;
-        let has_old_keys = seal.keys().len() > 1;
+        let may_have_old_keys = seal.keys().len() > 1;
         let sessions = Self::sealed(engine, config, seal, Clock::default());
         sessions.take_up().await?;
         // A rotation may have been cut short.
-        *sessions.0.keeper.due.lock().await = has_old_keys;
+        *sessions.0.keeper.due.lock().await = may_have_old_keys;
         let watch = tokio::spawn(watch(Arc::downgrade(&sessions.0)));
         *sessions
             .0
@@ -115,7 +115,7 @@ impl Sessions {
                     "there is no master key {id}; `foreshift keys list` shows them"
                 ));
             }
-            Some(key) if key.is_current => {
+            Some(key) if key.is_current() => {
                 return refused(format!("master key {id} is the current one; rotate first"));
             }
             Some(_) => {}
@@ -152,7 +152,7 @@ impl Sessions {
         let gone: Vec<_> = leaving.into_iter().filter(|id| !needed(id)).collect();
         self.0.seal.let_go(&gone);
         // A key that left the file is kept until a pass finds no session that has it.
-        *due = pass.failed.is_some() || !self.0.seal.leaving().is_empty();
+        *due = pass.failed.is_some() || !self.0.seal.leaving().is_empty() || !self.retiring().is_empty();
         if pass.wrapped > 0 {
             info!(
                 sessions = pass.wrapped,
@@ -162,16 +162,18 @@ impl Sessions {
         Ok(pass)
     }
 
-    async fn look(&self) {
-        let complaint = match self.try_look().await {
-            Ok(complaint) => complaint,
-            Err(error) => Some(error.to_string()),
-        };
-        if self.0.keeper.is_new(complaint.clone())
-            && let Some(complaint) = complaint
+    /// Whether all is well. What is not is told once.
+    async fn look(&self) -> bool {
+        let complaint = self
+            .try_look()
+            .await
+            .unwrap_or_else(|error| Some(error.to_string()));
+        if let Some(complaint) = &complaint
+            && self.0.keeper.is_new(complaint)
         {
-            warn!("the master keys of sessions: {complaint}; those before stay in use");
+            warn!("the master keys of sessions: {complaint}");
         }
+        complaint.is_none()
     }
 
     async fn try_look(&self) -> Result<Option<String>, Error> {
@@ -179,18 +181,32 @@ impl Sessions {
         if !*self.0.keeper.due.lock().await {
             return Ok(None);
         }
-        Ok(self.pass().await?.failed)
+        let failed = self.pass().await?.failed;
+        for key in self.retiring() {
+            self.retire_key(&Caller::own(), key).await?;
+        }
+        Ok(failed)
+    }
+
+    fn retiring(&self) -> Vec<KeyId> {
+        let keys = self.0.seal.keys().into_iter();
+        let retiring = keys.filter(|key| key.role == KeyRole::Retiring);
+        retiring.map(|key| key.id).collect()
     }
 }
 
 /// Ends when nobody has the sessions any more.
 async fn watch(sessions: Weak<Inner>) {
+    let mut pause = LOOK;
     loop {
-        time::sleep(LOOK).await;
+        time::sleep(pause).await;
         let Some(inner) = sessions.upgrade() else {
             return;
         };
-        Sessions(inner).look().await;
+        pause = match Sessions(inner).look().await {
+            true => LOOK,
+            false => AFTER_FAILURE,
+        };
     }
 }
 

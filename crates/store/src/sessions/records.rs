@@ -177,13 +177,23 @@ impl Sessions {
             // A clock that went back does not take it back to a reign before.
             epoch: found.as_ref().map_or(epoch, |found| found.epoch.max(epoch)),
             revoked_ms: None,
-            key: self.0.seal.begin(session)?,
+            key: self.key_of(session, found.as_ref(), epoch)?,
         };
         let is_begun = match found {
             None => self.replace(session, None, record.clone()).await?,
             over => self.clear(session, over, Some(record.clone())).await?,
         };
         Ok(is_begun.then_some(record))
+    }
+
+    /// The wrapped key of a session that begins: a new one; the one before where it begins anew in the same reign, as a write of
+    /// that reign may be under way with it.
+    fn key_of(&self, session: SessionId, found: Option<&Record>, epoch: Epoch) -> Result<Bytes, Error> {
+        let same_reign = found.filter(|found| found.epoch >= epoch);
+        match same_reign.filter(|found| self.0.seal.key(session, &found.key).is_ok()) {
+            Some(found) => Ok(found.key.clone()),
+            None => self.0.seal.begin(session),
+        }
     }
 
     /// Stores a record where there still is what was found; else the next look finds what is there.

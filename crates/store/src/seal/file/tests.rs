@@ -19,7 +19,7 @@ fn it_is_made_once_for_its_owner_only() {
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let first = file.list().unwrap().unwrap();
     assert_eq!(first.len(), 1);
-    assert!(first[0].is_current);
+    assert!(first[0].is_current());
     assert_eq!(first[0].made, Timestamp::UNIX_EPOCH);
     file.make(Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(file.list().unwrap().unwrap(), first, "it stays as it is");
@@ -33,7 +33,7 @@ fn a_rotation_adds_a_key_and_keeps_the_old_ones() {
     let old = file.list().unwrap().unwrap()[0].id;
     let new = file.rotate(Timestamp::UNIX_EPOCH).unwrap();
     let keys = file.list().unwrap().unwrap();
-    let is_current: Vec<_> = keys.iter().map(|key| (key.id, key.is_current)).collect();
+    let is_current: Vec<_> = keys.iter().map(|key| (key.id, key.is_current())).collect();
     assert_eq!(is_current, [(old, false), (new.id, true)]);
     assert!(
         file.remove(new.id)
@@ -42,8 +42,19 @@ fn a_rotation_adds_a_key_and_keeps_the_old_ones() {
             .contains("rotate first")
     );
     assert!(file.remove(KeyId(1)).is_err());
+    assert!(
+        file.retire(new.id)
+            .unwrap_err()
+            .to_string()
+            .contains("rotate first")
+    );
+    file.retire(old).unwrap();
+    let third = file.rotate(Timestamp::UNIX_EPOCH).unwrap();
+    let roles: Vec<_> = file.list().unwrap().unwrap().iter().map(|key| key.role).collect();
+    assert_eq!(roles, [KeyRole::Retiring, KeyRole::Kept, KeyRole::Current]);
     file.remove(old).unwrap();
-    assert_eq!(file.list().unwrap().unwrap(), [new]);
+    file.remove(new.id).unwrap();
+    assert_eq!(file.list().unwrap().unwrap(), [third]);
 }
 
 #[test]
