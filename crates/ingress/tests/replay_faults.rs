@@ -5,7 +5,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{
-    Cluster, PATIENCE, node_id,
+    Cluster, HOOKS, PATIENCE, node_id,
     raw::{Raw, frame},
     state::{Manner, StateNode, Store, Trouble},
 };
@@ -29,6 +29,12 @@ struct Stage {
 }
 
 async fn stage() -> Stage {
+    stage_with("").await
+}
+
+/// With more lines of the pool.
+async fn stage_with(pool: &str) -> Stage {
+    let pool = format!("{POOL}{pool}");
     let store = Store::default();
     store.write("cart", "apples");
     let nodes = vec![
@@ -36,7 +42,7 @@ async fn stage() -> Stage {
         StateNode::start(1, &store).await,
     ];
     let addresses = [nodes[0].address, nodes[1].address];
-    let cluster = Cluster::carrying("", &addresses, POOL, &["cart"], Arc::new(store.clone())).await;
+    let cluster = Cluster::carrying("", &addresses, &pool, &["cart"], Arc::new(store.clone())).await;
     let (client, _) = Raw::websocket(cluster.address(), "ann", "").await;
     let from = cluster.home("ann").await;
     Stage {
@@ -179,4 +185,23 @@ async fn a_node_that_lost_its_copy_is_sent_all_of_it() {
         lines[1].contains("since 0") && lines[1].ends_with("more apples"),
         "{lines:?}"
     );
+}
+
+#[tokio::test]
+async fn the_old_node_gets_its_state_back_with_its_new_reign() {
+    let mut s = stage_with(HOOKS).await;
+    let (session, to) = (s.cluster.session("ann"), 1 - s.from);
+    s.nodes[to].then_behaves(Manner::Refuses);
+    s.nodes[to].meanwhile(session, "pears");
+    s.stays(&["replay"]).await;
+    let told = s.nodes[s.from].heads().pop().expect("it was told");
+    assert_eq!(told.path(), "/resume");
+    assert_eq!(told.field("foreshift-handoff-aborted").as_deref(), Some("1"));
+    let (_, epoch) = s.store.owner(session).unwrap();
+    assert_eq!(told.field("foreshift-epoch"), Some(epoch.to_string()));
+    s.nodes[to].behaves(Manner::Takes);
+    s.moves().await;
+    let resumed = s.nodes[to].heads().into_iter().find(|h| h.path() == "/resume");
+    let (_, epoch) = s.store.owner(session).unwrap();
+    assert_eq!(resumed.unwrap().field("foreshift-epoch"), Some(epoch.to_string()));
 }
