@@ -174,35 +174,3 @@ async fn a_write_that_too_few_replicas_have_is_not_acknowledged() {
     let outcome = patient.write(set(ID, 2, If::Present, "k", "safe")).await;
     assert_eq!(outcome.unwrap(), done(0));
 }
-
-#[tokio::test]
-async fn what_waits_for_a_server_that_stands_still_is_bounded() {
-    if !is_installed() {
-        return;
-    }
-    let server = Server::start(&[]).await;
-    let engine = std::sync::Arc::new(quick(server.session()));
-    begin(&*engine, [ID]).await;
-    server.stop(true);
-    let value = "v".repeat(1 << 20);
-    let writes: Vec<_> = (1..=100)
-        .map(|version| {
-            let (engine, write) = (engine.clone(), set(ID, version, If::Any, "k", &value));
-            tokio::spawn(async move { engine.write(write).await })
-        })
-        .collect();
-    let mut turned_away = 0;
-    for write in writes {
-        match write.await.unwrap() {
-            Err(Error::Unavailable { detail, unknown }) => {
-                let is_full = detail.contains("too many operations");
-                assert!(!(is_full && unknown), "{detail}");
-                turned_away += u32::from(is_full);
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-    assert!(turned_away >= 30, "64 MiB are under way at most: {turned_away}");
-    server.stop(false);
-    common::redis::until("it goes on", async || engine.record(ID).await.is_ok()).await;
-}

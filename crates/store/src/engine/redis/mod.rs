@@ -9,6 +9,7 @@
 //! follow its write on the same connection.
 
 mod answers;
+mod attempt;
 mod fault;
 mod layout;
 mod nodes;

@@ -5,23 +5,23 @@
 
 use std::time::Duration;
 
-use redis::{Cmd, Pipeline, Value};
+use foreshift_wire::SessionId;
+use redis::{Cmd, Value};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, timeout_at},
 };
 
 use super::{
     fault::Fault,
     layout,
-    nodes::{Nodes, Use},
+    nodes::Nodes,
     routes::Routes,
     scripts::Script,
     settings::Settings,
     slots::{self, Address},
 };
 use crate::Error;
-use foreshift_wire::SessionId;
 
 /// What all operations under way may hold in memory, in KiB.
 const ROOM_KIB: u32 = 64 * 1024;
@@ -55,18 +55,20 @@ pub(super) struct Runner {
 
 /// What is known of an operation that is not over.
 #[derive(Default)]
-struct Trace {
+pub(super) struct Trace {
+    /// Only what writes can leave something unknown.
+    writes: bool,
     /// An attempt is under way that may change something.
-    is_sent: bool,
+    pub(super) is_sent: bool,
     /// The answer of one was lost.
-    is_lost: bool,
+    pub(super) is_lost: bool,
     /// What the last attempt ended with.
     last: Option<String>,
 }
 
 impl Trace {
     fn unavailable(&self, detail: String) -> Error {
-        let unknown = self.is_sent || self.is_lost;
+        let unknown = self.writes && (self.is_sent || self.is_lost);
         Error::Unavailable { detail, unknown }
     }
 }
@@ -86,7 +88,10 @@ impl Runner {
         let within = self.settings.all_attempts();
         let deadline = Instant::now() + within;
         let _room = self.room(ask.bytes, deadline).await?;
-        let mut trace = Trace::default();
+        let mut trace = Trace {
+            writes: ask.writes,
+            ..Trace::default()
+        };
         if let Ok(answer) = timeout_at(deadline, self.attempts(&ask, &mut trace)).await {
             return answer;
         }
@@ -118,164 +123,100 @@ impl Runner {
                 Some(address) => Ok((address, true)),
                 None => self.primary(slot).await.map(|address| (address, false)),
             };
-            let fault = match aim {
-                Ok((address, asks)) => match self.attempt(&address, asks, ask, trace).await {
-                    Ok(answer) => return Ok(answer),
-                    Err(fault) => fault,
-                },
+            let answer = match aim {
+                Ok((address, asks)) => self.attempt(&address, asks, ask, trace).await,
+                Err(fault) => Err(fault),
+            };
+            let fault = match answer {
+                Ok(answer) => return Ok(answer),
                 Err(fault) => fault,
             };
             hops += 1;
-            let detail = match fault {
-                Fault::Moved(_) if !self.settings.is_cluster => {
-                    let why = "the server of session.urls is part of a cluster; set session.cluster = true";
-                    return Err(trace.unavailable(why.into()));
-                }
-                Fault::Moved(to) => {
-                    let detail = format!("the slot is said to be at {to}");
-                    self.routes.moved(slot, to);
-                    detail
-                }
-                Fault::Ask(to) => {
-                    let detail = format!("the slot is on its way to {to}");
-                    redirect = Some(to);
-                    detail
-                }
-                // It is loaded now.
-                Fault::Unloaded => "the script was just loaded".into(),
-                Fault::Final { detail, unknown } => {
-                    trace.is_lost |= unknown && ask.writes;
-                    return Err(trace.unavailable(detail));
-                }
-                Fault::Later(detail) | Fault::Unreachable(detail) | Fault::Lost(detail) => {
-                    self.routes.is_stale();
-                    hops = HOPS;
-                    detail
-                }
-            };
-            trace.last = Some(detail);
-            if hops >= HOPS {
+            let is_redirection = matches!(fault, Fault::Moved(_) | Fault::Ask(_) | Fault::Unloaded);
+            redirect = self.heed(fault, slot, trace)?;
+            if !is_redirection || hops > HOPS {
                 sleep(pause.mul_f32(rand::random_range(0.5..1.0))).await;
                 pause = (pause * 2).min(PAUSES.1);
             }
         }
     }
 
+    /// Draws the lesson of an attempt that did not succeed: whom to ask for a slot on its way, or that all is in vain.
+    fn heed(&self, fault: Fault, slot: u16, trace: &mut Trace) -> Result<Option<Address>, Error> {
+        let mut redirect = None;
+        let detail = match fault {
+            Fault::Moved(_) if !self.settings.is_cluster => {
+                let why = "the server of session.urls is part of a cluster; set session.cluster = true";
+                return Err(trace.unavailable(why.into()));
+            }
+            Fault::Moved(to) => {
+                let detail = format!("the slot is said to be at {to}");
+                self.routes.moved(slot, to);
+                detail
+            }
+            Fault::Ask(to) => {
+                let detail = format!("the slot is on its way to {to}");
+                redirect = Some(to);
+                detail
+            }
+            // It is loaded now.
+            Fault::Unloaded => "the script was just loaded".into(),
+            Fault::Final { detail, unknown } => {
+                trace.is_lost |= unknown;
+                return Err(trace.unavailable(detail));
+            }
+            Fault::Later(detail) | Fault::Unreachable(detail) | Fault::Lost(detail) => {
+                self.routes.is_stale();
+                detail
+            }
+        };
+        trace.last = Some(detail);
+        Ok(redirect)
+    }
+
     /// Who has a slot, as far as is known or can be found out.
     async fn primary(&self, slot: u16) -> Result<Address, Fault> {
         self.routes.primary(slot, &self.settings, &self.nodes).await
     }
-
-    async fn attempt(
-        &self,
-        to: &Address,
-        asks: bool,
-        ask: &Ask<'_>,
-        trace: &mut Trace,
-    ) -> Result<Value, Fault> {
-        let mut held = self.nodes.connection(&self.settings, to, ask.writes).await?;
-        let pipe = self.commands(asks, ask, trace.is_lost);
-        trace.is_sent = ask.writes;
-        let answer = self.send(to, &mut held, &pipe).await;
-        trace.is_sent = false;
-        let judged = answer.and_then(|answer| self.judge(to, asks, answer));
-        match &judged {
-            Err(Fault::Lost(_)) => trace.is_lost |= ask.writes,
-            Err(Fault::Unloaded) => self.load(to, &mut held, ask.script).await?,
-            // The name may lead to another server now.
-            Err(Fault::Final { .. }) => held.is_broken().await,
-            _ => {}
-        }
-        judged
-    }
-
-    fn commands(&self, asks: bool, ask: &Ask<'_>, is_retry: bool) -> Pipeline {
-        let mut pipe = Pipeline::with_capacity(3);
-        if asks {
-            pipe.add_command(redis::cmd("ASKING"));
-        }
-        let mut run = Cmd::with_capacity(16, ask.bytes + 256);
-        run.arg("EVALSHA")
-            .arg(ask.script.hash())
-            .arg(1)
-            .arg(layout::key(ask.session));
-        run.arg(u8::from(is_retry));
-        (ask.arguments)(&mut run);
-        pipe.add_command(run);
-        if ask.writes && self.settings.wait_replicas > 0 {
-            let mut wait = redis::cmd("WAIT");
-            wait.arg(self.settings.wait_replicas);
-            wait.arg(self.settings.wait_timeout.as_millis() as u64);
-            pipe.add_command(wait);
-        }
-        pipe
-    }
-
-    /// Sends commands at once, and takes their answers.
-    pub(super) async fn send(
-        &self,
-        to: &Address,
-        held: &mut Use,
-        pipe: &Pipeline,
-    ) -> Result<Vec<Value>, Fault> {
-        let within = self.settings.attempt();
-        let lost = match timeout(within, held.connection.send_packed_commands(pipe, 0, pipe.len())).await {
-            Ok(Ok(answers)) if answers.len() == pipe.len() => return Ok(answers),
-            Ok(_) => Fault::Lost(format!("{to} broke the connection off")),
-            Err(_) => Fault::Lost(format!("{to} did not answer within {within:?}")),
-        };
-        held.is_broken().await;
-        Err(lost)
-    }
-
-    /// What the answers to an attempt's commands mean.
-    fn judge(&self, to: &Address, asks: bool, answers: Vec<Value>) -> Result<Value, Fault> {
-        let mut answers = answers.into_iter().skip(usize::from(asks));
-        let (answer, waited) = (answers.next(), answers.next());
-        let answer = match answer {
-            Some(Value::ServerError(error)) => return Err(Fault::answered(to, &error)),
-            Some(answer) => answer,
-            None => return Err(Fault::Lost(format!("{to} did not answer"))),
-        };
-        let Some(waited) = waited.filter(|_| is_done(&answer)) else {
-            return Ok(answer);
-        };
-        let wanted = self.settings.wait_replicas;
-        match waited {
-            Value::Int(had) if had >= wanted.into() => Ok(answer),
-            Value::Int(had) => Err(Fault::Final {
-                detail: format!(
-                    "{} has stored the write, but only {had} of {wanted} replicas had it within {:?}: it is lost if {} fails now; see to the replicas, and ask for the write again",
-                    to, self.settings.wait_timeout, to
-                ),
-                unknown: true,
-            }),
-            // It became a replica meanwhile.
-            _ => Err(Fault::Lost(format!("{to} is no primary any more"))),
-        }
-    }
-
-    async fn load(&self, to: &Address, held: &mut Use, script: &Script) -> Result<(), Fault> {
-        let mut pipe = Pipeline::with_capacity(1);
-        pipe.add_command(redis::cmd("SCRIPT"))
-            .arg("LOAD")
-            .arg(script.text);
-        // To load it changes nothing that matters.
-        let answers = match self.send(to, held, &pipe).await {
-            Err(Fault::Lost(detail)) => return Err(Fault::Unreachable(detail)),
-            answers => answers?,
-        };
-        match answers.into_iter().next() {
-            Some(Value::ServerError(error)) => Err(Fault::answered(to, &error)),
-            _ => Ok(()),
-        }
-    }
 }
 
-/// A script says that it stored something.
-fn is_done(answer: &Value) -> bool {
-    match answer {
-        Value::Array(answer) => matches!(answer.first(), Some(Value::BulkString(word)) if word == b"done"),
-        _ => false,
+#[cfg(test)]
+mod tests {
+    use foreshift_wire::Session;
+
+    use super::*;
+
+    fn runner() -> Runner {
+        let session = Session {
+            urls: vec!["redis://127.0.0.1:1".into()],
+            ..Session::default()
+        };
+        Runner::new(Settings::of(&session).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waits_holds_a_bounded_memory() {
+        let runner = runner();
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let mut rooms = Vec::new();
+        while let Ok(room) = runner.room(1 << 20, deadline).await {
+            rooms.push(room);
+        }
+        assert_eq!(rooms.len(), 63, "of 1 MiB each, in 64 MiB");
+        assert_eq!(
+            Instant::now(),
+            deadline,
+            "the last one waited until its time was up"
+        );
+        let later = deadline + Duration::from_secs(1);
+        assert!(
+            runner.room(0, deadline).await.is_err(),
+            "even a small one that came too late"
+        );
+        rooms.clear();
+        assert!(
+            runner.room(usize::MAX, later).await.is_ok(),
+            "one that is larger than all takes all"
+        );
     }
 }
