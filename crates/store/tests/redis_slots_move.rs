@@ -9,7 +9,7 @@ use std::sync::{
 
 use common::{
     cluster::Cluster,
-    redis::{ask, is_installed, text, until},
+    redis::{ask, host, is_installed, text, until},
     sessions::{begin, done, only, set},
 };
 use foreshift_store::engine::{Engine, If, Redis};
@@ -137,7 +137,7 @@ async fn writes_follow_their_slots() {
         } else {
             ask(
                 &mut primaries[0],
-                &["migrate", "127.0.0.1", &port, &key(id), "0", "5000"],
+                &["migrate", &host().to_string(), &port, &key(id), "0", "5000"],
             )
             .await;
             assert_eq!(answer(&mut primaries[0], id).await, "ASK");

@@ -1,9 +1,11 @@
 //! A real Redis Cluster on loopback: three primaries, each with a replica.
 
+use std::time::{Duration, Instant};
+
 use foreshift_wire::Session;
 use redis::{Value, aio::MultiplexedConnection};
 
-use super::redis::{Server, ask, free_port, text, until};
+use super::redis::{Server, ask, free_port, host, text, until};
 
 /// Slots of a cluster.
 const SLOTS: u16 = 16_384;
@@ -29,6 +31,8 @@ impl Cluster {
                     &timeout,
                     "--cluster-port",
                     &bus,
+                    "--cluster-announce-ip",
+                    &host().to_string(),
                     "--repl-diskless-sync-delay",
                     "0",
                 ])
@@ -53,11 +57,7 @@ impl Cluster {
                 ask(&mut to, &["cluster", "addslotsrange", &from, &last]).await;
             }
         }
-        let mut first = self.servers[0].connect().await;
-        for server in &self.servers[1..] {
-            let (port, bus) = (server.port.to_string(), server.option("--cluster-port"));
-            ask(&mut first, &["cluster", "meet", "127.0.0.1", &port, bus]).await;
-        }
+        self.meet().await;
         for n in 0..PRIMARIES {
             let primary = self.id(n).await;
             let mut replica = self.servers[PRIMARIES + n].connect().await;
@@ -69,6 +69,33 @@ impl Cluster {
             .await;
         }
         self.is_well().await;
+    }
+
+    /// Introduces all to the first one: again, as on a busy machine an introduction may come too late to be followed.
+    async fn meet(&self) {
+        let mut first = self.servers[0].connect().await;
+        let mut next = Instant::now();
+        until("the servers know each other", async || {
+            let nodes = text(&ask(&mut first, &["cluster", "nodes"]).await);
+            let knows = |server: &Server| {
+                let address = format!("{}:{}@", host(), server.port);
+                let line = nodes.lines().find(|line| line.contains(&address));
+                line.is_some_and(|line| !line.contains("handshake"))
+            };
+            let strangers: Vec<_> = self.servers[1..].iter().filter(|server| !knows(server)).collect();
+            if !strangers.is_empty() && Instant::now() >= next {
+                for server in &strangers {
+                    let (port, bus) = (server.port.to_string(), server.option("--cluster-port"));
+                    let mut meet = redis::cmd("CLUSTER");
+                    meet.arg("MEET").arg(host().to_string()).arg(&port).arg(bus);
+                    // Refused while an earlier one is under way.
+                    drop(meet.query_async::<Value>(&mut first).await);
+                }
+                next = Instant::now() + Duration::from_secs(3);
+            }
+            strangers.is_empty()
+        })
+        .await;
     }
 
     /// Waits until every server that runs sees a whole cluster, and every replica follows.

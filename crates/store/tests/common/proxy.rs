@@ -71,7 +71,7 @@ impl Drop for Proxy {
 }
 
 async fn carry(client: TcpStream, server: u16, trouble: Arc<Trouble>) {
-    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, server));
+    let address = SocketAddr::from((super::redis::host(), server));
     let Ok(server) = TcpStream::connect(address).await else {
         return;
     };

@@ -4,6 +4,7 @@ use std::{
     fs,
     net::{Ipv4Addr, TcpListener},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -78,7 +79,7 @@ impl Server {
     pub(crate) fn spawn(&mut self) {
         let log = self.folder.path().join("log");
         let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1"])
+            .args(["--port", &self.port.to_string(), "--bind", &host().to_string()])
             .args(["--save", "", "--dir"])
             .arg(self.folder.path())
             .arg("--logfile")
@@ -118,8 +119,8 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         match self.password {
-            Some(password) => format!("redis://:{password}@127.0.0.1:{}", self.port),
-            None => format!("redis://127.0.0.1:{}", self.port),
+            Some(password) => format!("redis://:{password}@{}:{}", host(), self.port),
+            None => format!("redis://{}:{}", host(), self.port),
         }
     }
 
@@ -172,10 +173,21 @@ pub(crate) async fn ask(connection: &mut MultiplexedConnection, words: &[&str]) 
     answer.unwrap_or_else(|error| panic!("{words:?}: {error}"))
 }
 
-/// A port that was free a moment ago.
+/// The loopback address of this process: tests in others, whose servers die and whose clusters look for theirs, have their own.
+pub(crate) fn host() -> Ipv4Addr {
+    let [_, b, c, d] = std::process::id().to_be_bytes();
+    Ipv4Addr::new(127, 64 | b, c, d)
+}
+
+/// A port of [`host`] that was free a moment ago, below those that the system gives to clients.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU16 = AtomicU16::new(10_000);
+    loop {
+        let port = NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind((host(), port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Asks again and again until something holds.
