@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use foreshift_store::KeyId;
 use foreshift_wire::{
     ConnectionId, HealthChange, NodeId, PartitionPattern, PoolName, Resolution, SeriesMetric, SessionId,
     WeightOrder,
@@ -43,6 +44,9 @@ pub(crate) enum Command {
         #[arg(short, long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// List, replace or retire the master keys that sessions' state is sealed with
+    #[command(subcommand)]
+    Keys(Keys),
     /// Have a running Foreshift read its configuration again and take over what changed
     Reload(Remote),
     /// Show the process and its pools in few words
@@ -100,6 +104,42 @@ pub(crate) enum Command {
         #[command(flatten)]
         remote: Remote,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Keys {
+    /// Show the keys of the key file: when they were made, and which one seals what is new
+    List(OfKeyFile),
+    /// Add a key that seals what is new; a running Foreshift takes it up within seconds and wraps all sessions' keys with it
+    Rotate {
+        /// Also retire all other keys
+        #[arg(long)]
+        retire: bool,
+        #[command(flatten)]
+        file: OfKeyFile,
+    },
+    /// Have a running Foreshift take a key out of the key file once no session needs it, and wait for that
+    Retire {
+        /// The key, as `foreshift keys list` shows it
+        #[arg(value_name = "ID")]
+        key: KeyId,
+        /// Wait so many seconds at most; it is taken out later all the same
+        #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+        wait: u64,
+        #[command(flatten)]
+        file: OfKeyFile,
+    },
+}
+
+/// The configuration that names the key file.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct OfKeyFile {
+    /// The configuration
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Where the API is and how to print its answers.

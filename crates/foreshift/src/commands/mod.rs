@@ -8,6 +8,7 @@ pub(crate) mod demo;
 mod events;
 pub(crate) mod forecast;
 mod info;
+mod keys;
 mod moves;
 mod nodes;
 mod reload;
@@ -35,6 +36,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::LabBackend(args) => demo::backend(&args),
         Command::LabIngress(args) => demo::ingress(&args),
         Command::Check { config } => check::check(&out, &config),
+        Command::Keys(command) => keys::keys(&out, &command),
         Command::Reload(remote) => reload::reload(&out, &remote),
         Command::Info(remote) => info::info(&out, &remote),
         Command::Status(remote) => status::status(&out, &remote),
