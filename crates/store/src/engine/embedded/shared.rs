@@ -77,12 +77,13 @@ impl Shared {
             .is_some()
     }
 
-    /// Closes the file and opens it again: after a fault redb does nothing more with it. Readers wait.
+    /// Closes the file and opens it again: after a fault redb does nothing more with it. Checking it may take a while, in which
+    /// readers are refused rather than kept waiting.
     pub(super) fn open_again(&self) -> Result<(), Error> {
-        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
         // Its lock on the file goes with it.
-        drop(database.take());
-        *database = Some((self.reopen)()?);
+        self.close();
+        let database = (self.reopen)()?;
+        *self.database.write().unwrap_or_else(PoisonError::into_inner) = Some(database);
         Ok(())
     }
 }
