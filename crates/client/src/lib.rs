@@ -29,6 +29,8 @@ mod connection;
 pub mod core;
 mod driver;
 mod http;
+#[cfg(feature = "sessions")]
+pub mod sessions;
 mod socket;
 
 pub use self::{

@@ -37,8 +37,6 @@ impl DataPlane for Busy {
     async fn serves(&self, _: PoolName) -> bool {
         true
     }
-
-    async fn end_session(&self, _: SessionId) {}
 }
 
 fn config(mode: &str) -> Config {

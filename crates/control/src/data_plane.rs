@@ -5,7 +5,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport, PoolName, SessionId};
+use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport, PoolName};
 
 /// A data plane that can be asked what it sees. Tests pass a fake.
 pub trait DataPlane: Clone + Send + Sync + 'static {
@@ -20,9 +20,6 @@ pub trait DataPlane: Clone + Send + Sync + 'static {
 
     /// Whether requests for the pool reach a node: it hears of nodes a moment after they are in metadata.
     fn serves(&self, pool: PoolName) -> impl Future<Output = bool> + Send;
-
-    /// Lets go of a session that is over: its streams are closed.
-    fn end_session(&self, session: SessionId) -> impl Future<Output = ()> + Send;
 }
 
 /// A [`DataPlane`] whose type is forgotten, so that the API's handlers need no type parameter.
@@ -31,7 +28,6 @@ pub(crate) trait Plane: Send + Sync {
     fn connections(&self, filter: ConnectionFilter) -> BoxFuture<'_, Vec<ConnectionInfo>>;
     fn close_streams(&self, filter: ConnectionFilter) -> BoxFuture<'_, u64>;
     fn serves(&self, pool: PoolName) -> BoxFuture<'_, bool>;
-    fn end_session(&self, session: SessionId) -> BoxFuture<'_, ()>;
 }
 
 pub(crate) type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -52,9 +48,5 @@ impl<D: DataPlane> Plane for D {
 
     fn serves(&self, pool: PoolName) -> BoxFuture<'_, bool> {
         Box::pin(DataPlane::serves(self, pool))
-    }
-
-    fn end_session(&self, session: SessionId) -> BoxFuture<'_, ()> {
-        Box::pin(DataPlane::end_session(self, session))
     }
 }

@@ -8,10 +8,7 @@ use foreshift_tls::Watched;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_rustls::rustls::ServerConfig;
 
-use crate::{
-    DataPlane,
-    api::{self, Limits, SessionStore},
-};
+use crate::api::{self, Limits, SessionStore};
 
 /// Connections served at once; more wait in the kernel's queue.
 const CONNECTIONS_MAX: usize = 8_192;
@@ -19,14 +16,13 @@ const CONNECTIONS_MAX: usize = 8_192;
 /// Serves `/v1/sessions` until `stop` turns true, or nobody is left who could make it so. `tls` protects it, where it is given.
 ///
 /// On whatever runtime it is called: state is asked for within a request's time, so that runtime should do little else.
-pub fn serve_sessions<D: DataPlane>(
+pub fn serve_sessions(
     listener: TcpListener,
     store: SessionStore,
-    data_plane: D,
     tls: Option<Arc<Watched<ServerConfig>>>,
     stop: watch::Receiver<bool>,
 ) -> impl Future<Output = ()> + Send {
-    let router = api::session_router(store, Arc::new(data_plane));
+    let router = api::session_router(store);
     let limits = Limits {
         connections_max: CONNECTIONS_MAX,
         tls,

@@ -187,7 +187,7 @@ pub async fn start_with<D: DataPlane>(
     let app = App {
         agent_token: agent_token(config)?,
         pools: pools.clone(),
-        sessions: Desk::new(options.sessions, plane.clone()),
+        sessions: Desk::new(options.sessions),
         plane,
         bus: bus.clone(),
         draining: drains,

@@ -14,6 +14,7 @@ use crate::commands::{
     backtest::Backtest,
     demo::{Backend, Demo},
     forecast::Forecast,
+    sessions::Sessions,
 };
 
 /// Forecasts load, and moves clients before a node is overloaded.
@@ -60,6 +61,9 @@ pub(crate) enum Command {
     Affinity(Affinity),
     /// List open connections, or move one
     Connections(Connections),
+    /// Show sessions that have state, or end one
+    #[command(subcommand)]
+    Sessions(Sessions),
     /// Show moves, newest first
     Moves {
         #[command(flatten)]

@@ -20,6 +20,7 @@ const ANSWER_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub(crate) struct Client {
     agent: Agent,
     api: String,
+    token: Option<String>,
 }
 
 impl Client {
@@ -40,7 +41,16 @@ impl Client {
         Ok(Self {
             agent,
             api: api.trim_end_matches('/').to_owned(),
+            token: None,
         })
+    }
+
+    /// The same, with a token for what needs one.
+    pub(crate) fn with_token(self, token: String) -> Self {
+        Self {
+            token: Some(token),
+            ..self
+        }
     }
 
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
@@ -53,6 +63,11 @@ impl Client {
 
     pub(crate) fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
         self.read(self.send(Method::POST, path, Some(serde_json::to_vec(body)?))?)
+    }
+
+    /// POST without a body, where the answer says no more than that it was done.
+    pub(crate) fn post_only(&self, path: &str) -> Result<()> {
+        self.send(Method::POST, path, None).map(drop)
     }
 
     pub(crate) fn patch<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T> {
@@ -103,9 +118,12 @@ impl Client {
     }
 
     fn send(&self, method: Method, path: &str, body: Option<Vec<u8>>) -> Result<Response<Body>> {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.api));
+        if let Some(token) = &self.token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
         let sent = match body {
             Some(body) => self
                 .agent

@@ -1,7 +1,7 @@
 //! Joins the two halves: the ingress as control wants to see it.
 
 use foreshift_control::DataPlane;
-use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport, PoolName, SessionId};
+use foreshift_wire::{ConnectionFilter, ConnectionInfo, IngressReport, PoolName};
 
 /// The ingress of this process.
 #[derive(Clone)]
@@ -22,9 +22,5 @@ impl DataPlane for Plane {
 
     async fn serves(&self, pool: PoolName) -> bool {
         self.0.serves(pool).await
-    }
-
-    async fn end_session(&self, session: SessionId) {
-        self.0.end_session(session);
     }
 }

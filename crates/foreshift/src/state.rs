@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use foreshift_ingress::{Later, Portion, Serving, SessionState};
-use foreshift_store::{Caller, Served, Sessions};
+use foreshift_store::{Served, Sessions};
 use foreshift_wire::{Epoch, NodeId, PartitionName, PartitionPattern, PoolName, SessionId, Version};
 
 /// The store of this process, which may be closed and opened again under those who have this. All clones have the same.
@@ -44,12 +44,8 @@ impl SessionState for State {
     fn hand<'a>(&'a self, pool: &'a PoolName, session: SessionId, to: &'a NodeId) -> Later<'a, Epoch> {
         let sessions = self.sessions();
         Box::pin(async move {
-            let Served::Since(epoch) = sessions.serving(pool, session, to) else {
-                return Err("the session was revoked".into());
-            };
-            // The record follows, so that it is stored before anybody is told.
-            let stored = sessions.info(&Caller::own(), session).await;
-            stored.map(|_| epoch).map_err(|error| error.to_string())
+            let handed = sessions.hand(pool, session, to).await;
+            handed.map_err(|error| error.to_string())
         })
     }
 

@@ -10,6 +10,7 @@
 mod clock;
 pub mod engine;
 mod error;
+mod metrics;
 pub mod parsers;
 mod parting;
 mod replay;
@@ -21,6 +22,7 @@ pub mod view;
 pub use clock::Clock;
 pub use engine::Engine;
 pub use error::{Error, Refusal};
+pub use metrics::{OperationCount, OperationTimes};
 pub use parting::{SplitView, Splitting, Together};
 pub use replay::{Counts, Portion, Pulled, Redeemed, ReplayStats, content_digest};
 pub use seal::{KeyFile, KeyId, KeyRole, MasterKey};

@@ -64,7 +64,7 @@ pub use runtime::{
 pub use series::{Resolution, SeriesFilter, SeriesMetric, SeriesPoint, SeriesView};
 pub use session::{
     EntryView, EntryWrite, Epoch, ExpireRequest, FencedProblem, InvalidPartition, PartitionData,
-    PartitionName, PartitionPattern, PartitionView, PartitionWrite, SessionFilter, SessionPage, SessionView,
-    SinceFilter, Version, WrittenView,
+    PartitionName, PartitionPattern, PartitionStats, PartitionView, PartitionWrite, ReplayCounts,
+    SessionFilter, SessionPage, SessionStats, SessionView, SinceFilter, Version, WrittenView,
 };
 pub use source::{SourceKind, SourceView};

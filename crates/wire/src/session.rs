@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 mod body;
 
 pub use self::body::{
-    EntryView, EntryWrite, ExpireRequest, FencedProblem, PartitionData, PartitionView, PartitionWrite,
-    SessionFilter, SessionPage, SessionView, SinceFilter, WrittenView,
+    EntryView, EntryWrite, ExpireRequest, FencedProblem, PartitionData, PartitionStats, PartitionView,
+    PartitionWrite, ReplayCounts, SessionFilter, SessionPage, SessionStats, SessionView, SinceFilter,
+    WrittenView,
 };
 
 /// Longest name of a partition, in bytes.

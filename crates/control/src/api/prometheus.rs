@@ -13,7 +13,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Result<impl IntoResponse>
     for pool in running.values() {
         pools.push(pool.metrics().await?);
     }
-    let text = metrics::render(&pools);
+    let text = metrics::render(&pools, app.sessions.sessions());
     Ok((
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")],
         text,

@@ -4,10 +4,12 @@
 
 mod histogram;
 mod resilience;
+mod sessions;
 mod text;
 
 use std::collections::BTreeMap;
 
+use foreshift_store::Sessions;
 use foreshift_wire::{NodeId, NodeReport, NodeResilience, NodeState, PoolName};
 
 pub(crate) use histogram::Histogram;
@@ -99,8 +101,8 @@ impl NodeTotals {
     }
 }
 
-/// All pools' numbers as text.
-pub(crate) fn render(pools: &[PoolMetrics]) -> String {
+/// All pools' numbers as text, and those of sessions' state where it is kept.
+pub(crate) fn render(pools: &[PoolMetrics], sessions: Option<&Sessions>) -> String {
     let mut text = Text::default();
     text.family(
         "foreshift_build_info",
@@ -118,6 +120,9 @@ pub(crate) fn render(pools: &[PoolMetrics]) -> String {
     forecasts(&mut text, pools);
     pool_gauges(&mut text, pools);
     pool_counters(&mut text, pools);
+    if let Some(sessions) = sessions {
+        self::sessions::write(&mut text, sessions);
+    }
     text.finish()
 }
 

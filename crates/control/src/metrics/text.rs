@@ -38,13 +38,26 @@ impl Text {
 
     /// All samples of a histogram.
     pub(super) fn histogram(&mut self, name: &str, labels: Labels<'_>, histogram: &Histogram) {
-        for (bound, count) in histogram.cumulative() {
+        self.buckets(name, labels, histogram.cumulative(), histogram.sum_s());
+    }
+
+    /// All samples of a histogram, by its buckets, of which the last has no bound and counts all.
+    pub(super) fn buckets(
+        &mut self,
+        name: &str,
+        labels: Labels<'_>,
+        cumulative: impl Iterator<Item = (Option<f64>, u64)>,
+        sum: f64,
+    ) {
+        let mut all = 0;
+        for (bound, count) in cumulative {
             let le = bound.map_or_else(|| "+Inf".to_owned(), |bound| bound.to_string());
             let labels = braces(labels, Some(&le));
             self.line(format_args!("{name}_bucket{labels} {count}"));
+            all = count;
         }
-        self.sample(&format!("{name}_sum"), labels, histogram.sum_s());
-        self.sample(&format!("{name}_count"), labels, histogram.count());
+        self.sample(&format!("{name}_sum"), labels, sum);
+        self.sample(&format!("{name}_count"), labels, all);
     }
 
     pub(super) fn finish(self) -> String {

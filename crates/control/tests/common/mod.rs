@@ -74,14 +74,6 @@ impl DataPlane for Plane {
     async fn serves(&self, _: PoolName) -> bool {
         true
     }
-
-    async fn end_session(&self, session: SessionId) {
-        let filter = ConnectionFilter {
-            session: Some(session),
-            ..ConnectionFilter::default()
-        };
-        self.close_streams(filter).await;
-    }
 }
 
 /// A running control.

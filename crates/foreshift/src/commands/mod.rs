@@ -14,6 +14,7 @@ mod nodes;
 mod reload;
 mod run;
 mod runtime;
+pub(crate) mod sessions;
 mod status;
 mod top;
 
@@ -43,6 +44,7 @@ pub(crate) fn dispatch(command: Command) -> Result<()> {
         Command::Nodes(args) => nodes::nodes(&out, args),
         Command::Affinity(command) => affinity::affinity(&out, &command),
         Command::Connections(args) => connections::connections(&out, args),
+        Command::Sessions(command) => sessions::sessions(&out, &command),
         Command::Moves { pool, limit, remote } => moves::moves(&out, &pool, limit, &remote),
         Command::Plan { pool, remote } => moves::plan(&out, &pool, &remote),
         Command::Forecast(args) => forecast::forecast(&out, &args),

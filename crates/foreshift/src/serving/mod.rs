@@ -145,11 +145,10 @@ impl Serving {
             sessions: store.as_ref().map(Store::for_api),
         };
         let plane = Plane(ingress.clone());
-        let handle =
-            foreshift_control::start_with(config, meta.clone(), plane.clone(), events, options).await;
+        let handle = foreshift_control::start_with(config, meta.clone(), plane, events, options).await;
         let handle = handle.map_err(|error| read.blame(error.key(), error))?;
         if let Some(store) = &mut store {
-            store.serve(&plane).context("serve sessions' state")?;
+            store.serve(&ingress).context("serve sessions' state")?;
         }
         for (name, address) in ingress.addresses() {
             tracing::info!(listener = %name, %address, "listening");
@@ -236,7 +235,7 @@ impl Serving {
         let events = events.unwrap_or_else(|| mpsc::unbounded_channel().1);
         let plane = Plane(self.ingress.clone());
         if let Some(store) = &mut self.store
-            && let Err(error) = store.serve(&plane)
+            && let Err(error) = store.serve(&self.ingress)
         {
             tracing::error!(%error, "sessions' state is not served; restart as soon as you can");
         }

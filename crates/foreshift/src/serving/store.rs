@@ -12,22 +12,25 @@ use std::{
 
 use anyhow::{Context, Result};
 use foreshift_control::SessionStore;
-use foreshift_ingress::SessionState;
+use foreshift_ingress::{Handle, SessionState};
 use foreshift_store::{
-    Sessions, Tokens,
+    Ending, Sessions, Tokens,
     view::{self, Tls},
 };
 use foreshift_tls::{Change, Watched};
-use foreshift_wire::{Pool, Session};
+use foreshift_wire::{Pool, Session, SessionId};
 use rustls::ServerConfig;
 use tokio::{
     runtime::{Builder, Runtime},
-    sync::watch,
+    sync::{
+        broadcast::{self, error::RecvError},
+        watch,
+    },
     task::JoinHandle,
 };
 
 use super::is_at;
-use crate::{commands::Read, plane::Plane, state::State};
+use crate::{commands::Read, state::State};
 
 /// How often the files of `session.tls` are looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -142,14 +145,13 @@ impl Store {
     }
 
     /// Begins to serve at the store's addresses.
-    pub(super) fn serve(&mut self, plane: &Plane) -> io::Result<()> {
+    pub(super) fn serve(&mut self, ingress: &Handle) -> io::Result<()> {
         let (stop, stopped) = watch::channel(false);
         let mut tasks = Vec::new();
         if let Some(socket) = &self.sockets.address {
-            let (plane, store, tls) = (plane.clone(), self.for_api(), self.tls.clone());
-            let stopped = stopped.clone();
+            let (store, tls, stopped) = (self.for_api(), self.tls.clone(), stopped.clone());
             tasks.push(self.listen(socket, "session.address", |listener| {
-                foreshift_control::serve_sessions(listener, store, plane, tls, stopped)
+                foreshift_control::serve_sessions(listener, store, tls, stopped)
             })?);
         }
         if let Some(socket) = &self.sockets.redis_view {
@@ -162,8 +164,15 @@ impl Store {
             })?);
         }
         if let Some(tls) = &self.tls {
-            tasks.push(self.threads.spawn(look(tls.clone(), stopped)));
+            tasks.push(self.threads.spawn(look(tls.clone(), stopped.clone())));
         }
+        let sessions = self.state.sessions();
+        let endings = sessions.endings();
+        tasks.push(
+            self.threads
+                .spawn(let_go(endings, ingress.clone(), stopped.clone())),
+        );
+        tasks.push(self.threads.spawn(sweep(sessions, stopped)));
         self.serving = Some(Listening { stop, tasks });
         Ok(())
     }
@@ -267,5 +276,39 @@ async fn look(tls: Arc<Watched<ServerConfig>>, mut stop: watch::Receiver<bool>) 
             }
             Ok(Change::None) | Err(_) => {}
         }
+    }
+}
+
+/// Closes the streams of sessions that ended, until `stop`. Not of those that were only idle: a stream that says nothing to the store is
+/// still a client's.
+async fn let_go(
+    mut endings: broadcast::Receiver<(SessionId, Ending)>,
+    ingress: Handle,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let ended = tokio::select! {
+            ended = endings.recv() => ended,
+            _ = stop.wait_for(|stop| *stop) => return,
+        };
+        match ended {
+            Ok((_, Ending::Idle)) => {}
+            Ok((session, Ending::Ended | Ending::Revoked | Ending::TimedOut)) => ingress.end_session(session),
+            Err(RecvError::Lagged(missed)) => {
+                tracing::warn!(
+                    missed,
+                    "sessions ended faster than their streams could be closed; some stay open"
+                );
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Removes what ended, now and then, until `stop`.
+async fn sweep(sessions: Sessions, mut stop: watch::Receiver<bool>) {
+    tokio::select! {
+        () = sessions.sweeping() => {}
+        _ = stop.wait_for(|stop| *stop) => {}
     }
 }

@@ -1,7 +1,7 @@
 //! The service: who may do what with which session, in which version, and who serves it.
 //!
 //! Each file adds what it is about to [`Sessions`]: `partitions` reads and writes, `life` begins and hands over, `endings` and `sweep`
-//! end, `replay` tells nodes. `policy`, `limits` and `lifetime` decide and know nothing else.
+//! end, `replay` tells nodes, `measured` counts. `policy`, `limits` and `lifetime` decide and know nothing else.
 
 mod access;
 mod declared;
@@ -11,6 +11,7 @@ mod keys;
 mod life;
 mod lifetime;
 mod limits;
+mod measured;
 mod open;
 mod parting;
 mod partitions;
@@ -38,7 +39,7 @@ pub use self::{
     value::Value,
 };
 pub use crate::engine::{Cursor, Expiry, If, Select};
-use crate::{Clock, Engine, clock::Rising, parting::Parting, replay::Replay, seal::Seal};
+use crate::{Clock, Engine, clock::Rising, metrics::Metrics, parting::Parting, replay::Replay, seal::Seal};
 use keys::Keeper;
 use lifetime::Lifetime;
 use records::Records;
@@ -75,6 +76,7 @@ struct Inner {
     replay: Replay,
     /// Where partitions are replayed in parts.
     parting: Option<Parting>,
+    metrics: Metrics,
 }
 
 impl Sessions {
@@ -102,6 +104,7 @@ impl Sessions {
         let records = Records::of(config.cache_bytes / RECORDS_SHARE);
         Self(Arc::new(Inner {
             engine,
+            metrics: Metrics::new(&config),
             config,
             clock,
             lifetime,

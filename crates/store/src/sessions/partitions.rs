@@ -26,8 +26,7 @@ impl Sessions {
         Ok(seen.map(PartitionInfo::from).collect())
     }
 
-    /// Reads a partition at one moment.
-    pub async fn read(
+    pub(super) async fn read_now(
         &self,
         caller: &Caller,
         session: SessionId,
@@ -103,8 +102,7 @@ impl Sessions {
         })
     }
 
-    /// Does a batch, or refuses all of it.
-    pub async fn write(
+    pub(super) async fn write_now(
         &self,
         caller: &Caller,
         session: SessionId,

@@ -34,15 +34,14 @@ pub struct SessionView {
     pub revoked_ms: Option<u64>,
 }
 
-/// Some sessions, in the order of their ids.
+/// Some sessions, in no order; one that comes or goes meanwhile may be in several pages or in none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionPage {
     /// The sessions.
     pub sessions: Vec<SessionView>,
     /// Send it as `after` for the next page; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub next: Option<SessionId>,
+    pub next: Option<String>,
 }
 
 /// Which sessions to list.
@@ -50,11 +49,8 @@ pub struct SessionPage {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct SessionFilter {
-    /// Those behind this one.
-    #[param(value_type = Option<String>)]
-    pub after: Option<SessionId>,
-    /// At most so many; 100 where absent, 1,000 at most.
-    pub limit: Option<usize>,
+    /// The page behind this one: what its `next` was.
+    pub after: Option<String>,
 }
 
 /// A partition, without its values.
@@ -73,6 +69,9 @@ pub struct PartitionView {
     /// When it ends by itself, in Unix milliseconds; absent where only with its session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_ms: Option<u64>,
+    /// It is declared as secret: its values are not for people to see.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub secret: bool,
 }
 
 /// Since which version.
@@ -200,4 +199,48 @@ pub struct FencedProblem {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// What replay did since the start.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct SessionStats {
+    /// By partition; at most 64 of them.
+    pub partitions: Vec<PartitionStats>,
+    /// Of partitions whose names came when there were that many.
+    pub others: ReplayCounts,
+    /// Bytes of keys and values that stayed behind, as nodes did not require their partitions.
+    pub bytes_not_required: u64,
+    /// Sessions of which it is remembered what nodes hold.
+    pub sessions_known: u64,
+    /// About how many bytes that takes.
+    pub bytes_known: u64,
+    /// One-time tokens that nodes were given and did not use yet.
+    pub tokens: u64,
+}
+
+/// One partition's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PartitionStats {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: PartitionName,
+    /// What was replayed of it, over all sessions.
+    pub replay: ReplayCounts,
+}
+
+/// What was replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct ReplayCounts {
+    /// Portions that were made for nodes, to be sent or fetched.
+    pub portions: u64,
+    /// Those of them that were changes of what the node held.
+    pub deltas: u64,
+    /// Bytes of their bodies, as they travel.
+    pub bytes_sent: u64,
+    /// Bytes of keys and values that were not sent, as the nodes held them already.
+    pub bytes_held: u64,
+    /// Bytes of keys and values in parts that were left out, as they are used apart.
+    pub bytes_left: u64,
+    /// Portions that nodes acknowledged.
+    pub acknowledged: u64,
 }

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use foreshift_store::{Batch, Change, Entry, If, Part, PartitionInfo, Value};
 use foreshift_wire::{
-    EntryView, EntryWrite, PartitionData, PartitionView, PartitionWrite, Version,
+    EntryView, EntryWrite, PartitionData, PartitionView, PartitionWrite, Session, Version,
     entries::{CONTENT_TYPE_MAX, encode_key},
 };
 
@@ -15,8 +15,10 @@ use crate::api::problem::{ApiError, Result};
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 
-pub(super) fn partition(info: PartitionInfo) -> PartitionView {
+pub(super) fn partition(info: PartitionInfo, config: &Session) -> PartitionView {
+    let mut declared = config.partition.iter();
     PartitionView {
+        secret: declared.any(|one| one.secret && one.name.matches(&info.name)),
         name: info.name,
         version: info.version,
         keys: info.keys,

@@ -5,11 +5,11 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
 };
-use foreshift_store::SessionInfo;
-use foreshift_wire::{Problem, SessionView};
+use foreshift_store::{Cursor, SessionInfo};
+use foreshift_wire::{Problem, SessionFilter, SessionPage, SessionView};
 
 use super::{Desk, place::SessionPlace, who::Who};
-use crate::api::problem::Result;
+use crate::api::{extract::Query, problem::Result};
 
 fn view(info: SessionInfo) -> SessionView {
     SessionView {
@@ -38,6 +38,24 @@ pub(super) async fn create(State(desk): State<Desk>, Who(caller): Who) -> Result
     let info = sessions.info(&caller, id).await?;
     let place = [(header::LOCATION, format!("/v1/sessions/{id}"))];
     Ok((StatusCode::CREATED, place, axum::Json(view(info))).into_response())
+}
+
+/// Sessions that have state, by pages, in no order.
+#[utoipa::path(
+    get, path = "/v1/sessions", tag = "sessions", params(SessionFilter),
+    responses((status = 200, body = SessionPage), (status = "default", body = Problem, content_type = "application/problem+json")),
+)]
+pub(super) async fn list(
+    State(desk): State<Desk>,
+    Who(caller): Who,
+    Query(filter): Query<SessionFilter>,
+) -> Result<axum::Json<SessionPage>> {
+    let from = filter.after.map(Cursor);
+    let (found, next) = desk.store()?.sessions.list(&caller, from).await?;
+    Ok(axum::Json(SessionPage {
+        sessions: found.into_iter().map(view).collect(),
+        next: next.map(|Cursor(next)| next),
+    }))
 }
 
 /// A session, without its state.
@@ -71,6 +89,21 @@ pub(super) async fn end(
     SessionPlace(id): SessionPlace,
 ) -> Result<StatusCode> {
     desk.store()?.sessions.end(&caller, id).await?;
-    desk.close(id).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends a session for good: its state is deleted, its streams are closed, and nothing of it is let in until it would have
+/// ended at the latest.
+#[utoipa::path(
+    post, path = "/v1/sessions/{id}/revoke", tag = "sessions",
+    params(("id" = String, Path, description = "The session's id")),
+    responses((status = 204, description = "It is revoked"), (status = "default", body = Problem, content_type = "application/problem+json")),
+)]
+pub(super) async fn revoke(
+    State(desk): State<Desk>,
+    Who(caller): Who,
+    SessionPlace(id): SessionPlace,
+) -> Result<StatusCode> {
+    desk.store()?.sessions.revoke(&caller, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,17 +10,18 @@ mod life;
 mod partitions;
 mod place;
 mod refuse;
+mod replay;
+mod stats;
 mod who;
 
 use std::sync::Arc;
 
 use axum::{Router, extract::DefaultBodyLimit, middleware::from_fn, routing::get};
 use foreshift_store::{Sessions, Tokens};
-use foreshift_wire::{Session, SessionId};
+use foreshift_wire::Session;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{guard, problem::ApiError};
-use crate::data_plane::SharedPlane;
 
 /// Where sessions' state is, and who may have it.
 #[derive(Clone)]
@@ -43,23 +44,22 @@ impl std::fmt::Debug for SessionStore {
 #[derive(Clone)]
 pub(crate) struct Desk {
     store: Option<SessionStore>,
-    plane: SharedPlane,
 }
 
 impl Desk {
-    pub(crate) fn new(store: Option<SessionStore>, plane: SharedPlane) -> Self {
-        Self { store, plane }
+    pub(crate) fn new(store: Option<SessionStore>) -> Self {
+        Self { store }
+    }
+
+    /// The store, where there is one.
+    pub(super) fn sessions(&self) -> Option<&Sessions> {
+        self.store.as_ref().map(|store| &store.sessions)
     }
 
     fn store(&self) -> super::problem::Result<&SessionStore> {
         let nothing =
             || ApiError::not_found("no state of sessions is kept: the configuration has no [session]");
         self.store.as_ref().ok_or_else(nothing)
-    }
-
-    /// Ends the streams of a session that is over.
-    async fn close(&self, session: SessionId) {
-        self.plane.end_session(session).await;
     }
 
     /// Bytes of a body at most: what a partition may hold at most, in JSON's or Base64's longer words.
@@ -84,8 +84,11 @@ pub(crate) fn routes<S>(desk: Desk) -> OpenApiRouter<S> {
     // A key may be called so, too.
     let expire = "/v1/sessions/{id}/partitions/{name}/expire";
     OpenApiRouter::default()
-        .routes(routes!(life::create))
+        .routes(routes!(life::create, life::list))
         .routes(routes!(life::show, life::end))
+        .routes(routes!(life::revoke))
+        .routes(routes!(stats::stats))
+        .routes(routes!(replay::pull))
         .routes(routes!(partitions::list))
         .routes(routes!(
             partitions::read,
@@ -101,9 +104,9 @@ pub(crate) fn routes<S>(desk: Desk) -> OpenApiRouter<S> {
 }
 
 /// The routes alone, for an address that machines of elsewhere reach.
-pub(crate) fn router(store: SessionStore, plane: SharedPlane) -> Router {
+pub(crate) fn router(store: SessionStore) -> Router {
     let anybody = !store.tokens.are_needed();
-    let (router, _) = routes(Desk::new(Some(store), plane)).split_for_parts();
+    let (router, _) = routes(Desk::new(Some(store))).split_for_parts();
     let router = router
         .fallback(super::unknown_path)
         .method_not_allowed_fallback(super::unknown_method)

@@ -12,7 +12,7 @@ use foreshift_wire::{
 };
 
 use super::{
-    Desk,
+    Desk, SessionStore,
     condition::{Conditions, Reading, etag},
     data,
     place::{PartitionPlace, SessionPlace},
@@ -37,8 +37,11 @@ pub(super) async fn list(
     Who(caller): Who,
     SessionPlace(id): SessionPlace,
 ) -> Result<axum::Json<Vec<PartitionView>>> {
-    let partitions = desk.store()?.sessions.partitions(&caller, id).await?;
-    Ok(axum::Json(partitions.into_iter().map(data::partition).collect()))
+    let SessionStore { sessions, config, .. } = desk.store()?;
+    let partitions = sessions.partitions(&caller, id).await?.into_iter();
+    Ok(axum::Json(
+        partitions.map(|info| data::partition(info, config)).collect(),
+    ))
 }
 
 /// A partition with its values, all at one moment (`get_partition_data`): as JSON, or as `application/vnd.foreshift.entries`
