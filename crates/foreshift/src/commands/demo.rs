@@ -31,6 +31,9 @@ pub(crate) struct Demo {
     /// Have the backends burn CPU rather than wait; for machines with a core for each
     #[arg(long)]
     burn: bool,
+    /// Kill a backend halfway, so that its users go on elsewhere with what was stored
+    #[arg(long)]
+    kill: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -62,6 +65,9 @@ pub(crate) struct Backend {
     seed: u64,
     #[arg(long)]
     burn: bool,
+    /// The API of the Foreshift that keeps the sessions' state
+    #[arg(long, value_name = "ADDRESS")]
+    store: Option<std::net::SocketAddr>,
 }
 
 /// Runs the demo in processes of this very program.
@@ -80,6 +86,7 @@ pub(crate) fn run(args: &Demo) -> Result<()> {
         json: args.json,
         trace: args.trace.clone(),
         burn: args.burn,
+        kill: args.kill,
     })
 }
 
@@ -95,6 +102,7 @@ pub(crate) fn backend(args: &Backend) -> Result<()> {
         seed: args.seed,
         stateless: false,
         tls: None,
+        store: args.store,
     })
 }
 

@@ -8,6 +8,8 @@
 
 mod events;
 mod fault;
+mod kept;
+mod replay;
 mod service;
 mod session;
 mod socket;
@@ -15,6 +17,7 @@ mod work;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use foreshift_wire::Epoch;
 use hyper::{server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
@@ -27,8 +30,9 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
 use fault::{Faults, Spoilable, Spoiler};
+use kept::{Kept, Turn};
 use service::Service;
-use session::Sessions;
+use session::{Counter, Sessions};
 use work::Workers;
 
 pub use fault::{Fault, Step};
@@ -55,6 +59,8 @@ pub struct BackendOptions {
     pub stateless: bool,
     /// Speak TLS with these settings, on every connection.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Keep sessions' state in the store of Foreshift whose API is there, rather than give it away by hooks.
+    pub store: Option<SocketAddr>,
 }
 
 impl Default for BackendOptions {
@@ -70,6 +76,7 @@ impl Default for BackendOptions {
             seed: 1,
             stateless: false,
             tls: None,
+            store: None,
         }
     }
 }
@@ -93,6 +100,8 @@ pub struct BackendStats {
     pub resumed: u64,
     /// Work items whose number was not the one that was due on their connection.
     pub disorder: u64,
+    /// Sessions that came with less in their cart than was put into it.
+    pub carts_lost: u64,
 }
 
 /// A running backend. Dropping it kills it.
@@ -118,14 +127,17 @@ impl Backend {
             seed,
             stateless,
             tls,
+            store,
             ..
         } = options;
+        let kept = store.map(|api| Kept::new(api, &name));
         let shared = Arc::new(Shared {
             name,
             workers: Workers::new(workers, service_time, spread, burn, seed),
             sessions: Sessions::default(),
             stateless,
             tls,
+            kept,
             faults: Faults::default(),
             death: Notify::new(),
             refusing: watch::Sender::new(false),
@@ -204,6 +216,7 @@ struct Shared {
     sessions: Sessions,
     stateless: bool,
     tls: Option<Arc<ServerConfig>>,
+    kept: Option<Kept>,
     faults: Faults,
     death: Notify,
     refusing: watch::Sender<bool>,
@@ -221,7 +234,37 @@ impl Shared {
             handed_over: counts.handed_over,
             resumed: counts.resumed,
             disorder: counts.disorder,
+            carts_lost: counts.carts_lost,
         }
+    }
+
+    /// Counts a work item. Where state is kept in a store, the item is stored when this returns, and an error says that it is not.
+    async fn count(
+        &self,
+        session: &str,
+        reign: Epoch,
+        count: impl FnOnce(&Sessions) -> Counter,
+    ) -> anyhow::Result<Counter> {
+        let Some(kept) = &self.kept else {
+            return Ok(count(&self.sessions));
+        };
+        let mut turn = kept.turn(session).await;
+        self.enter(kept, &mut turn, session, reign).await?;
+        let counter = count(&self.sessions);
+        kept.save(&mut turn, session, &self.sessions.state(session))
+            .await?;
+        Ok(counter)
+    }
+
+    /// Has a session's state here, where that is kept in a store and another reign begins.
+    async fn enter(&self, kept: &Kept, turn: &mut Turn, session: &str, reign: Epoch) -> anyhow::Result<()> {
+        if let Some(entered) = kept.enter(turn, session, reign).await? {
+            self.sessions.adopt(session, entered.state);
+            if entered.cart_is_short {
+                self.sessions.miss_cart();
+            }
+        }
+        Ok(())
     }
 
     /// Ends the whole backend; whoever asks for it never goes on.

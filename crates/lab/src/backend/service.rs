@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, convert::Infallible, sync::Arc, time::Duration};
 
 use bytes::Bytes;
+use foreshift_wire::Epoch;
 use http_body_util::{BodyExt, Either, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode,
@@ -20,6 +21,7 @@ use super::{
     Fault, Shared, Step,
     events::events,
     fault::Spoiler,
+    replay,
     session::{Arrival, Counter},
     socket::Opening,
 };
@@ -52,7 +54,7 @@ impl Service {
             }
         }
         Ok(match step {
-            Step::Handshake => self.handshake(request),
+            Step::Handshake => self.handshake(request).await,
             Step::Handoff => self.hand_over(request.headers()).await,
             Step::Resume => self.resume(request).await,
             Step::Accept | Step::Health | Step::Request | Step::Message => self.route(request).await,
@@ -65,6 +67,9 @@ impl Service {
             (&Method::GET, "/work") => self.work(&request).await,
             (&Method::GET, "/events") => self.events(&request),
             (&Method::GET, "/stats") => json(&self.shared.stats()),
+            (&Method::PUT | &Method::DELETE, path) if path.starts_with("/state/") => {
+                self.replay(request).await
+            }
             (_, "/headers") => json(&listed(request.headers())),
             (_, "/echo") => match request.into_body().collect().await {
                 Ok(body) => whole(body.to_bytes()),
@@ -81,7 +86,11 @@ impl Service {
         let session = self.session(request);
         let _active = Active::begin(&self.shared, &session);
         self.shared.workers.work().await;
-        let Counter { count, epoch } = self.shared.sessions.count(&session);
+        let reign = reign(request.headers());
+        let Counter { count, epoch } = match self.shared.count(&session, reign, |s| s.count(&session)).await {
+            Ok(counter) => counter,
+            Err(error) => return say(StatusCode::SERVICE_UNAVAILABLE, &format!("not stored: {error}")),
+        };
         json(&Answer {
             id: None,
             push: None,
@@ -108,7 +117,7 @@ impl Service {
         reply
     }
 
-    fn handshake(&self, mut request: Request<Incoming>) -> Reply {
+    async fn handshake(&self, mut request: Request<Incoming>) -> Reply {
         let Some(key) = request.headers().get(SEC_WEBSOCKET_KEY) else {
             return say(
                 StatusCode::BAD_REQUEST,
@@ -120,13 +129,28 @@ impl Service {
             session: self.session(&request),
             connection: text(request.headers(), "foreshift-connection")
                 .map_or_else(|| format!("direct-{}", self.number), str::to_owned),
+            reign: reign(request.headers()),
             number: self.number,
             push_every: query(&request, "push_ms")
                 .and_then(|ms| ms.parse().ok())
                 .map(Duration::from_millis),
         };
+        if let Some(kept) = &self.shared.kept {
+            let mut turn = kept.turn(&opening.session).await;
+            let entered = self
+                .shared
+                .enter(kept, &mut turn, &opening.session, opening.reign)
+                .await;
+            if let Err(error) = entered {
+                return say(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    &format!("the session's state cannot be read: {error}"),
+                );
+            }
+        }
         let has = |name| request.headers().contains_key(name);
         let arrival = match () {
+            () if self.shared.kept.is_some() => Arrival::Fresh,
             () if has("foreshift-failover") => Arrival::FromTheDead,
             () if has("foreshift-resume") && !self.shared.stateless => Arrival::Moved,
             () => Arrival::Fresh,
@@ -187,6 +211,31 @@ impl Service {
         }
     }
 
+    /// What other nodes kept of a session, before it comes here; or that it left.
+    async fn replay(&self, request: Request<Incoming>) -> Reply {
+        let (Some(kept), Some(session)) = (&self.shared.kept, text(request.headers(), "foreshift-session"))
+        else {
+            return say(StatusCode::NOT_FOUND, "no state of sessions is taken here");
+        };
+        let session = session.to_owned();
+        if request.method() == Method::DELETE {
+            kept.leave(&session).await;
+            return say(StatusCode::CONFLICT, "its copy stays, for when it comes back");
+        }
+        let replay = match replay::read(request).await {
+            Ok(replay) => replay,
+            Err(why) => return say(StatusCode::BAD_REQUEST, &why),
+        };
+        if !kept.take(&session, &replay.items).await {
+            return say(StatusCode::PRECONDITION_FAILED, "send all of it");
+        }
+        let mut reply = whole(Bytes::new());
+        if let Ok(digest) = HeaderValue::from_str(&replay.digest) {
+            reply.headers_mut().insert("foreshift-digest", digest);
+        }
+        reply
+    }
+
     /// The session as the ingress names it, else as the client does, else one for each connection.
     fn session(&self, request: &Request<Incoming>) -> String {
         let headers = request.headers();
@@ -214,6 +263,12 @@ impl Drop for Active<'_> {
     fn drop(&mut self) {
         self.shared.sessions.end_request(self.session);
     }
+}
+
+/// Since when this node serves the session; 0 where nobody says.
+fn reign(headers: &HeaderMap) -> Epoch {
+    let said = text(headers, "foreshift-epoch").and_then(|epoch| epoch.parse().ok());
+    said.unwrap_or_default()
 }
 
 fn step_of(request: &Request<Incoming>) -> Step {

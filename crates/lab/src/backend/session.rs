@@ -88,6 +88,7 @@ pub(super) struct Counts {
     pub handed_over: u64,
     pub resumed: u64,
     pub disorder: u64,
+    pub carts_lost: u64,
 }
 
 /// How a WebSocket comes to this node.
@@ -222,6 +223,29 @@ impl Sessions {
             count: state.count,
             epoch: state.epoch,
         }
+    }
+
+    /// A session goes on with a state that was kept elsewhere; `None`: it begins.
+    pub(super) fn adopt(&self, session: &str, state: Option<State>) {
+        let mut inner = self.lock();
+        inner.counts.resumed += u64::from(state.is_some());
+        let state = state.unwrap_or_else(State::begin);
+        inner.states.insert(session.into(), state);
+    }
+
+    /// A session's state as it is.
+    pub(super) fn state(&self, session: &str) -> State {
+        let mut inner = self.lock();
+        inner
+            .states
+            .entry(session.into())
+            .or_insert_with(State::begin)
+            .clone()
+    }
+
+    /// A session came with less in its cart than was put into it.
+    pub(super) fn miss_cart(&self) {
+        self.lock().counts.carts_lost += 1;
     }
 
     /// Waits until all that was sent is handled, then gives the session's state away and forgets it.

@@ -15,6 +15,8 @@ use tokio_tungstenite::{
     },
 };
 
+use foreshift_wire::Epoch;
+
 use super::{Fault, Shared, Step, fault::Spoiler, session::Counter};
 use crate::{
     Answer, Work,
@@ -26,6 +28,8 @@ use crate::{
 pub(super) struct Opening {
     pub session: String,
     pub connection: String,
+    /// Since when this node serves the session, where it is told.
+    pub reign: Epoch,
     /// Tells two sockets of the same connection apart.
     pub number: u64,
     /// Send a message of the backend's own accord this often.
@@ -122,10 +126,19 @@ impl Connection<'_> {
             Some((work, payload)) => (Some(work.id), payload),
             None => (None, message),
         };
-        let counter = self
+        let Opening {
+            session,
+            connection,
+            reign,
+            ..
+        } = self.opening;
+        let count = self
             .shared
-            .sessions
-            .handle(&self.opening.session, &self.opening.connection, id);
+            .count(session, *reign, |s| s.handle(session, connection, id));
+        let counter = count.await.map_err(|error| {
+            tracing::warn!(%error, "a message is not answered, as it is not stored");
+            Error::ConnectionClosed
+        })?;
         let answer = self.answer(id, None, counter);
         self.send(encode(&answer, payload), is_text).await
     }

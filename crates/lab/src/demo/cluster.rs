@@ -35,7 +35,8 @@ pub(crate) struct Ready {
 #[derive(Debug)]
 pub(super) struct Cluster {
     ingress: Process,
-    backends: Vec<Process>,
+    /// `None`: killed.
+    backends: Vec<Option<Process>>,
     addresses: Addresses,
     _folder: Folder,
 }
@@ -48,24 +49,24 @@ impl Cluster {
         approach: Approach,
     ) -> anyhow::Result<Self> {
         let folder = Folder::new()?;
+        let api = free_address()?;
         let mut backends = Vec::new();
         let mut nodes = Vec::new();
         for (number, name) in NODES.iter().enumerate() {
-            let mut backend = start_backend(options, &folder.0, name, number)?;
+            let mut backend = start_backend(options, &folder.0, name, number, api)?;
             let ready: Ready =
                 serde_json::from_str(&backend.first_line().await?).context("address of a backend")?;
             nodes.push(ready.address);
-            backends.push(backend);
+            backends.push(Some(backend));
         }
         let addresses = Addresses {
-            api: free_address()?,
+            api,
             listener: free_address()?,
             nodes,
         };
-        let meta = folder.0.join("meta.redb");
-        write_secret(&meta, setting.secret).await?;
+        write_secret(&folder.0.join("meta.redb"), setting.secret).await?;
         let file = folder.0.join("foreshift.toml");
-        std::fs::write(&file, config::text(&addresses, &meta, approach))?;
+        std::fs::write(&file, config::text(&addresses, &folder.0, approach))?;
         let mut command = Command::new(&options.program);
         command.arg("lab-ingress").arg("-c").arg(&file);
         let ingress = Process::start("ingress", command, folder.0.join("ingress.log"))?;
@@ -101,7 +102,13 @@ impl Cluster {
     /// Fails where a process has ended by itself.
     pub(super) fn check(&mut self) -> anyhow::Result<()> {
         self.ingress.check()?;
-        self.backends.iter_mut().try_for_each(Process::check)
+        self.backends.iter_mut().flatten().try_for_each(Process::check)
+    }
+
+    /// Kills a backend as a crash would. The name that it had; `None` where it is dead already.
+    pub(super) async fn kill(&mut self, number: usize) -> Option<&'static str> {
+        self.backends.get_mut(number)?.take()?.end().await;
+        NODES.get(number).copied()
     }
 
     /// A client of the API.
@@ -117,7 +124,10 @@ impl Cluster {
     /// What the backends say of themselves.
     pub(super) async fn stats(&self) -> anyhow::Result<Vec<BackendStats>> {
         let mut stats = Vec::new();
-        for address in &self.addresses.nodes {
+        for (address, backend) in self.addresses.nodes.iter().zip(&self.backends) {
+            if backend.is_none() {
+                continue; // What it knew went with it.
+            }
             stats.push(HttpClient::new(*address).get_json("/stats").await?);
         }
         Ok(stats)
@@ -126,17 +136,24 @@ impl Cluster {
     /// Ends every process and waits until all are gone.
     pub(super) async fn end(self) {
         self.ingress.end().await;
-        for backend in self.backends {
+        for backend in self.backends.into_iter().flatten() {
             backend.end().await;
         }
     }
 }
 
-fn start_backend(options: &DemoOptions, folder: &Path, name: &str, number: usize) -> anyhow::Result<Process> {
+fn start_backend(
+    options: &DemoOptions,
+    folder: &Path,
+    name: &str,
+    number: usize,
+    store: SocketAddr,
+) -> anyhow::Result<Process> {
     let mut command = Command::new(&options.program);
     command.arg("lab-backend").args(["--name", name]);
     command.args(["--workers", &WORKERS.to_string()]);
     command.args(["--service-us", &SERVICE_TIME.as_micros().to_string()]);
+    command.args(["--store", &store.to_string()]);
     command.args(["--spread", &SPREAD.to_string()]);
     command.args(["--seed", &(options.seed + number as u64).to_string()]);
     if options.burn {

@@ -17,7 +17,8 @@ pub(super) struct Addresses {
 }
 
 /// `foreshift.toml`.
-pub(super) fn text(addresses: &Addresses, meta: &Path, approach: Approach) -> String {
+pub(super) fn text(addresses: &Addresses, folder: &Path, approach: Approach) -> String {
+    let file = |name| folder.join(name).display().to_string();
     let (mode, trigger) = match approach {
         Approach::Off => ("observe", "predicted"),
         Approach::Reactive => ("act", "current"),
@@ -30,6 +31,10 @@ address = "{api}"
 [meta]
 store = "embedded"
 path = {meta:?}
+
+[session]
+path = {sessions:?}
+key_file = {keys:?}
 
 [forecast]
 prediction_horizon = "10s"
@@ -49,12 +54,14 @@ load_threshold = 80
 migration_interval = "10s"
 check_interval = "500ms"
 health = {{ path = "/healthz", interval = "2s", timeout = "2s", rise = 1, fall = 5 }}
-handoff_path = "/handoff"
-resume_path = "/resume"
+failover = "resume"
+replay_path = "/state"
 "#,
         api = addresses.api,
         listener = addresses.listener,
-        meta = meta.display().to_string(),
+        meta = file("meta.redb"),
+        sessions = file("sessions.redb"),
+        keys = file("session.keys"),
     );
     for (id, address) in NODES.iter().zip(&addresses.nodes) {
         // Writing to a string does not fail.
@@ -65,6 +72,7 @@ resume_path = "/resume"
 id = "{id}"
 address = "{address}"
 zone = "z1"
+required_partitions = ["game", "cart"]
 capacity = {{ requests_per_second = {rate:.1}, requests_in_flight = {in_flight}, connections = 10000 }}
 "#,
             rate = node_capacity(),
@@ -89,7 +97,7 @@ mod tests {
             nodes,
         };
         for approach in Approach::ALL {
-            let text = text(&addresses, Path::new("/tmp/a \"b\"/meta.redb"), approach);
+            let text = text(&addresses, Path::new("/tmp/a \"b\""), approach);
             let config = foreshift_wire::Config::parse(&text).unwrap();
             assert_eq!(config.pool[0].node.len(), NODES.len());
         }

@@ -20,6 +20,8 @@ use crate::load::Latency;
 pub(super) trait Show {
     /// Once a second.
     fn moment(&mut self, moment: &Moment<'_>) -> anyhow::Result<()>;
+    /// Something happened to the cluster in that second.
+    fn say(&mut self, second: u32, what: &str) -> anyhow::Result<()>;
     /// When the load is over.
     fn end(&mut self) -> anyhow::Result<()>;
 }
@@ -62,6 +64,10 @@ impl Show for Quiet {
         Ok(err.flush()?)
     }
 
+    fn say(&mut self, _: u32, _: &str) -> anyhow::Result<()> {
+        Ok(())
+    }
+
     fn end(&mut self) -> anyhow::Result<()> {
         let mut err = std::io::stderr().lock();
         if err.is_terminal() {
@@ -75,6 +81,8 @@ impl Show for Quiet {
 #[derive(Debug)]
 pub(super) struct Screen {
     events: Events,
+    /// What is to be told above the table.
+    said: Vec<String>,
     terminal: bool,
     lines: usize,
     samples: usize,
@@ -85,6 +93,7 @@ impl Screen {
     pub(super) fn new(setting: &Setting) -> Self {
         Self {
             events: Events::default(),
+            said: Vec::new(),
             terminal: std::io::stdout().is_terminal(),
             lines: 0,
             samples: 0,
@@ -153,6 +162,9 @@ impl Show for Screen {
             let at_s = at_ms.saturating_sub(moment.began_ms) as f64 / 1e3;
             let _ = writeln!(text, "{at_s:>6.1} s  {line}");
         }
+        for line in self.said.drain(..) {
+            let _ = writeln!(text, "{line}");
+        }
         let rows = self.rows(moment);
         if self.terminal {
             let table = self.table(moment, &rows);
@@ -173,6 +185,11 @@ impl Show for Screen {
             text.push('\n');
         }
         print(&text)
+    }
+
+    fn say(&mut self, second: u32, what: &str) -> anyhow::Result<()> {
+        self.said.push(format!("{:>6.1} s  {what}", f64::from(second)));
+        Ok(())
     }
 
     fn end(&mut self) -> anyhow::Result<()> {

@@ -37,6 +37,8 @@ pub struct DemoOptions {
     pub trace: Option<PathBuf>,
     /// Burn CPU in the backends rather than wait.
     pub burn: bool,
+    /// Kill a backend halfway.
+    pub kill: bool,
 }
 
 /// Runs the demo until its time is over or it is interrupted, and prints what it saw. No process is left behind.

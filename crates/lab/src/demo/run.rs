@@ -17,6 +17,9 @@ use crate::load::{PlayOptions, Record, play};
 /// How long the last answers may take. As long as the deepest queue that a run without moves leaves behind.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Which backend is killed, where one is.
+const VICTIM: usize = 1;
+
 /// What decides on moves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -61,7 +64,8 @@ pub(super) async fn run(
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Summary> {
     let mut cluster = Cluster::start(options, setting, approach).await?;
-    let summary = run_on(&mut cluster, setting, approach, show, stop).await;
+    let victim = options.kill.then_some(VICTIM);
+    let summary = run_on(&mut cluster, setting, approach, victim, show, stop).await;
     // Also where it failed: nothing is left behind.
     cluster.end().await;
     summary
@@ -71,6 +75,7 @@ async fn run_on(
     cluster: &mut Cluster,
     setting: &Setting,
     approach: Approach,
+    mut victim: Option<usize>,
     show: &mut impl Show,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<Summary> {
@@ -109,6 +114,12 @@ async fn run_on(
             }
         }
         let second = begin.elapsed().as_secs() as u32;
+        if second >= setting.schedule.seconds() / 2
+            && let Some(victim) = victim.take()
+            && let Some(name) = cluster.kill(victim).await
+        {
+            show.say(second, &format!("{name}: killed; its users go on elsewhere"))?;
+        }
         show.moment(&Moment {
             second,
             began_ms,

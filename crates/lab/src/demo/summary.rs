@@ -39,6 +39,8 @@ pub struct Summary {
     pub messages: Tally,
     /// Messages that the nodes received in another order than they were sent.
     pub disorder_at_nodes: u64,
+    /// Sessions that came to a node with less in their cart than was put into it.
+    pub carts_lost: u64,
     /// WebSockets that had to be opened again.
     pub reconnects: u64,
 }
@@ -81,6 +83,7 @@ impl Summary {
             pause: pauses(moves.values()),
             messages: record.tally(),
             disorder_at_nodes: nodes.iter().map(|node| node.disorder).sum(),
+            carts_lost: nodes.iter().map(|node| node.carts_lost).sum(),
             reconnects: record.reconnects(),
         }
     }
@@ -118,6 +121,7 @@ impl Summary {
                 (messages.reordered + self.disorder_at_nodes).to_string(),
             ),
             ("counters lost", messages.counters_lost.to_string()),
+            ("carts lost", self.carts_lost.to_string()),
         ];
         rows.into_iter()
             .map(|(name, value)| (name.to_owned(), value))
