@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use foreshift_wire::{NodeState, PoolView};
+use foreshift_wire::{NodeState, PoolView, SessionStats};
 use serde::{Deserialize, Serialize};
 use tokio::{
     process::Command,
@@ -49,18 +49,19 @@ impl Cluster {
         approach: Approach,
     ) -> anyhow::Result<Self> {
         let folder = Folder::new()?;
-        let api = free_address()?;
+        let sessions = free_address()?;
         let mut backends = Vec::new();
         let mut nodes = Vec::new();
         for (number, name) in NODES.iter().enumerate() {
-            let mut backend = start_backend(options, &folder.0, name, number, api)?;
+            let mut backend = start_backend(options, &folder.0, name, number, sessions)?;
             let ready: Ready =
                 serde_json::from_str(&backend.first_line().await?).context("address of a backend")?;
             nodes.push(ready.address);
             backends.push(Some(backend));
         }
         let addresses = Addresses {
-            api,
+            api: free_address()?,
+            sessions,
             listener: free_address()?,
             nodes,
         };
@@ -131,6 +132,11 @@ impl Cluster {
             stats.push(HttpClient::new(*address).get_json("/stats").await?);
         }
         Ok(stats)
+    }
+
+    /// What became of sessions' state when they moved.
+    pub(super) async fn replayed(&self) -> anyhow::Result<SessionStats> {
+        self.api().get_json("/v1/sessions/stats").await
     }
 
     /// Ends every process and waits until all are gone.

@@ -12,6 +12,8 @@ use super::{
 pub(super) struct Addresses {
     pub api: SocketAddr,
     pub listener: SocketAddr,
+    /// Where the backends keep sessions' state.
+    pub sessions: SocketAddr,
     /// In the order of [`NODES`].
     pub nodes: Vec<SocketAddr>,
 }
@@ -33,6 +35,7 @@ store = "embedded"
 path = {meta:?}
 
 [session]
+address = "{store}"
 path = {sessions:?}
 key_file = {keys:?}
 
@@ -59,6 +62,7 @@ replay_path = "/state"
 "#,
         api = addresses.api,
         listener = addresses.listener,
+        store = addresses.sessions,
         meta = file("meta.redb"),
         sessions = file("sessions.redb"),
         keys = file("session.keys"),
@@ -94,6 +98,7 @@ mod tests {
         let addresses = Addresses {
             api: address(1),
             listener: address(2),
+            sessions: address(8),
             nodes,
         };
         for approach in Approach::ALL {

@@ -16,6 +16,8 @@ use crate::load::{PlayOptions, Record, play};
 
 /// How long the last answers may take. As long as the deepest queue that a run without moves leaves behind.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long, where a backend was killed: what it had in hand is never answered.
+const PATIENCE_AFTER_DEATH: Duration = Duration::from_secs(10);
 
 /// Which backend is killed, where one is.
 const VICTIM: usize = 1;
@@ -82,7 +84,11 @@ async fn run_on(
     let record = Arc::new(Record::default());
     let options = PlayOptions {
         address: cluster.listener(),
-        patience: PATIENCE,
+        patience: if victim.is_some() {
+            PATIENCE_AFTER_DEATH
+        } else {
+            PATIENCE
+        },
     };
     let begun = watch::Sender::new(None);
     let mut watch = Watch::new(cluster.api());
@@ -131,12 +137,14 @@ async fn run_on(
     let lasted = begin.elapsed().as_secs_f64().ceil() as u32;
     watch.finish().await?;
     let stats = cluster.stats().await?;
+    let replayed = cluster.replayed().await?;
     Ok(Summary::new(
         approach,
         lasted.min(setting.schedule.seconds()),
         &record,
         &watch.moves,
         &stats,
+        &replayed,
     ))
 }
 

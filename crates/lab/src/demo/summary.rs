@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use foreshift_wire::{Move, MoveId, MoveState};
+use foreshift_wire::{Move, MoveId, MoveState, SessionStats};
 use serde::Serialize;
 
 use super::{run::Approach, setting::OBJECTIVE_MS};
@@ -41,6 +41,8 @@ pub struct Summary {
     pub disorder_at_nodes: u64,
     /// Sessions that came to a node with less in their cart than was put into it.
     pub carts_lost: u64,
+    /// What became of the state of sessions that moved.
+    pub state: MovedState,
     /// WebSockets that had to be opened again.
     pub reconnects: u64,
 }
@@ -65,6 +67,7 @@ impl Summary {
         record: &Record,
         moves: &BTreeMap<MoveId, Move>,
         nodes: &[BackendStats],
+        replayed: &SessionStats,
     ) -> Self {
         let over = record
             .p99_by_second(seconds)
@@ -84,6 +87,7 @@ impl Summary {
             messages: record.tally(),
             disorder_at_nodes: nodes.iter().map(|node| node.disorder).sum(),
             carts_lost: nodes.iter().map(|node| node.carts_lost).sum(),
+            state: MovedState::of(replayed),
             reconnects: record.reconnects(),
         }
     }
@@ -122,11 +126,41 @@ impl Summary {
             ),
             ("counters lost", messages.counters_lost.to_string()),
             ("carts lost", self.carts_lost.to_string()),
+            ("state: replayed to new nodes", kb(self.state.bytes_sent)),
+            ("state: held there already", kb(self.state.bytes_held)),
+            ("state: not required there", kb(self.state.bytes_not_required)),
         ];
         rows.into_iter()
             .map(|(name, value)| (name.to_owned(), value))
             .collect()
     }
+}
+
+/// What became of the state of sessions that moved: bytes of partitions, summed over all moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct MovedState {
+    /// Sent to the new nodes, as it travelled.
+    pub bytes_sent: u64,
+    /// Not sent, as the new nodes held it from before.
+    pub bytes_held: u64,
+    /// Not sent, as the new nodes do not require it.
+    pub bytes_not_required: u64,
+}
+
+impl MovedState {
+    fn of(stats: &SessionStats) -> Self {
+        let partitions = stats.partitions.iter().map(|partition| &partition.replay);
+        let all = || partitions.clone().chain([&stats.others]);
+        Self {
+            bytes_sent: all().map(|replay| replay.bytes_sent).sum(),
+            bytes_held: all().map(|replay| replay.bytes_held).sum(),
+            bytes_not_required: stats.bytes_not_required,
+        }
+    }
+}
+
+fn kb(bytes: u64) -> String {
+    format!("{:.1} kB", bytes as f64 / 1e3)
 }
 
 impl MoveCounts {
