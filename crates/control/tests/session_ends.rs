@@ -21,7 +21,8 @@ fn a_session_that_ended_begins_anew_and_a_revoked_one_does_not() {
     ));
     running.put(&key, "v").ok();
     assert_eq!(running.delete(&session).status, 204);
-    assert_eq!(endings.try_recv(), Ok((id, Ending::Ended)));
+    let ended = endings.try_recv().expect("it is told");
+    assert_eq!((ended.session, ended.why), (id, Ending::Ended));
     running.get(&key).problem(404);
     assert!(matches!(
         sessions.serving(&app(), id, &node("a")),
@@ -36,7 +37,8 @@ fn a_session_that_ended_begins_anew_and_a_revoked_one_does_not() {
             .status
     };
     assert_eq!((revoke(), revoke()), (204, 204));
-    assert_eq!(endings.try_recv(), Ok((id, Ending::Revoked)));
+    let ended = endings.try_recv().expect("it is told");
+    assert_eq!((ended.session, ended.why), (id, Ending::Revoked));
     assert!(matches!(
         sessions.serving(&app(), id, &node("b")),
         Served::Revoked

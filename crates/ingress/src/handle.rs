@@ -8,8 +8,8 @@ use std::{
 use foreshift_meta::Meta;
 use foreshift_placement::{Keyed, Secret};
 use foreshift_wire::{
-    Config, ConnectionFilter, ConnectionInfo, IngressEvent, IngressReport, NodeReport, PoolName, PoolReport,
-    SessionId,
+    Config, ConnectionFilter, ConnectionInfo, Epoch, IngressEvent, IngressReport, NodeId, NodeReport,
+    PoolName, PoolReport, SessionId,
 };
 use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
@@ -20,8 +20,8 @@ use crate::{
     instruct::Tokens,
     listen::{Inherited, take_or_bind},
     loads::keep_heaviest,
-    message::ToWorker,
-    mover,
+    message::{ToMover, ToWorker},
+    mover::{self, Over},
     reload::Running,
     spans::Spans,
     state::SessionState,
@@ -225,6 +225,26 @@ impl Handle {
     pub fn end_session(&self, session: SessionId) {
         self.forget_reigns();
         self.tell_workers(|| ToWorker::EndSession(session));
+    }
+
+    /// Has nodes that may have copies of the state of a session that ended delete them: `DELETE {replay_path}/{session}` with
+    /// `Foreshift-Session-Ended: 1`, a few times where that fails. Nobody waits for it.
+    ///
+    /// `pool`: whose nodes they are; `None`: of whichever pool has such nodes. `epoch`: later than all its reigns until now.
+    pub fn delete_copies(
+        &self,
+        session: SessionId,
+        pool: Option<PoolName>,
+        epoch: Epoch,
+        copies: Vec<NodeId>,
+    ) {
+        let over = Over {
+            session,
+            pool,
+            epoch,
+            copies,
+        };
+        self.tell_mover(ToMover::Over(Box::new(over)));
     }
 
     /// Whether every worker knows a ready node of the pool: what metadata says arrives a moment later.

@@ -281,6 +281,8 @@ pub(crate) enum ToMover {
     },
     /// A request waits for its session, which still has to be handed over.
     Wanted { pool: usize, session: SessionId },
+    /// A session ended: nodes are to delete their copies.
+    Over(Box<crate::mover::Over>),
     /// A pool's settings are these from now on; the workers know already. It may be a new one.
     Pool {
         index: usize,

@@ -123,7 +123,7 @@ impl Handle {
 
     /// Goes on with metadata that was closed and opened again.
     pub fn use_meta(&self, meta: Meta) {
-        let _ = self.lock().mover.send(ToMover::Meta(meta));
+        self.tell_mover(ToMover::Meta(meta));
     }
 
     /// The sockets are the workers' alone from now on, who close them when they end.
@@ -136,6 +136,11 @@ impl Handle {
     /// Clients that are connected.
     pub(crate) fn clients(&self) -> usize {
         self.lock().shared.clients()
+    }
+
+    pub(crate) fn tell_mover(&self, message: ToMover) {
+        // Where it is gone, nothing is moved any more.
+        let _ = self.lock().mover.send(message);
     }
 
     /// What was said of sessions' reigns is asked for anew.

@@ -27,8 +27,8 @@ pub use parting::{SplitView, Splitting, Together};
 pub use replay::{Counts, Portion, Pulled, Redeemed, ReplayStats, content_digest};
 pub use seal::{KeyFile, KeyId, KeyRole, MasterKey};
 pub use sessions::{
-    Access, Batch, Caller, Change, Cursor, Ending, Entry, Expiry, If, KeyUse, Part, PartitionInfo, Select,
-    Served, SessionInfo, Sessions, Swept, Value, Written,
+    Access, Batch, Caller, Change, Cursor, Ended, Ending, Entry, Expiry, If, KeyUse, Part, PartitionInfo,
+    Select, Served, SessionInfo, Sessions, Swept, Value, Written,
 };
 pub use tokens::{NotAllowed, Tokens};
 

@@ -19,8 +19,15 @@ async fn its_state_is_gone_and_so_is_the_right_to_write_it() {
             panic!("revoked");
         };
         set(&sessions, &own, ID, "cart", "x", Some("1")).await.unwrap();
+        let last = sessions.hand(&pool(), ID, &node("b")).await.unwrap();
         sessions.end(&own, ID).await.unwrap();
-        assert_eq!(endings.recv().await.unwrap(), (ID, Ending::Ended));
+        let told = endings.recv().await.unwrap();
+        assert_eq!((told.session, told.why), (ID, Ending::Ended));
+        assert_eq!(
+            (told.pool, told.copies),
+            (Some(pool()), vec![node("a"), node("b")])
+        );
+        assert!(told.epoch > last && last > first, "behind all its reigns");
         assert_eq!(
             refusal(get(&sessions, &own, ID, "cart").await),
             Refusal::NoSession

@@ -45,7 +45,8 @@ async fn nothing_revives_it_before_the_absolute_timeout() {
         .unwrap();
     clock.set(START_MS + 500_000);
     sessions.revoke(&Caller::own(), ID).await.unwrap();
-    assert_eq!(endings.recv().await.unwrap(), (ID, Ending::Revoked));
+    let told = endings.recv().await.unwrap();
+    assert_eq!((told.session, told.why), (ID, Ending::Revoked));
     is_revoked_for_all(&sessions).await;
 
     clock.set(START_MS + 1_499_999);

@@ -69,7 +69,8 @@ async fn who_is_written_stays_and_ends_when_old() {
     );
     let swept = sessions.sweep(START_MS + 1_000 * SECOND).await.unwrap();
     assert_eq!(swept.ended, 1);
-    assert_eq!(endings.recv().await.unwrap(), (id, Ending::TimedOut));
+    let told = endings.recv().await.unwrap();
+    assert_eq!((told.session, told.why), (id, Ending::TimedOut));
 }
 
 #[tokio::test]

@@ -14,11 +14,11 @@ use anyhow::{Context, Result};
 use foreshift_control::SessionStore;
 use foreshift_ingress::{Handle, SessionState};
 use foreshift_store::{
-    Ending, Sessions, Tokens,
+    Ended, Ending, Sessions, Tokens,
     view::{self, Tls},
 };
 use foreshift_tls::{Change, Watched};
-use foreshift_wire::{Pool, Session, SessionId};
+use foreshift_wire::{Pool, Session};
 use rustls::ServerConfig;
 use tokio::{
     runtime::{Builder, Runtime},
@@ -279,25 +279,32 @@ async fn look(tls: Arc<Watched<ServerConfig>>, mut stop: watch::Receiver<bool>) 
     }
 }
 
-/// Closes the streams of sessions that ended, until `stop`. Not of those that were only idle: a stream that says nothing to the store is
+/// Closes the streams of sessions that ended, and has nodes delete their copies, until `stop`. Not of those that were only idle: a stream that says nothing to the store is
 /// still a client's.
-async fn let_go(
-    mut endings: broadcast::Receiver<(SessionId, Ending)>,
-    ingress: Handle,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn let_go(mut endings: broadcast::Receiver<Ended>, ingress: Handle, mut stop: watch::Receiver<bool>) {
     loop {
         let ended = tokio::select! {
             ended = endings.recv() => ended,
             _ = stop.wait_for(|stop| *stop) => return,
         };
         match ended {
-            Ok((_, Ending::Idle)) => {}
-            Ok((session, Ending::Ended | Ending::Revoked | Ending::TimedOut)) => ingress.end_session(session),
+            Ok(Ended {
+                why: Ending::Idle, ..
+            }) => {}
+            Ok(Ended {
+                session,
+                pool,
+                epoch,
+                copies,
+                ..
+            }) => {
+                ingress.end_session(session);
+                ingress.delete_copies(session, pool, epoch, copies);
+            }
             Err(RecvError::Lagged(missed)) => {
                 tracing::warn!(
                     missed,
-                    "sessions ended faster than their streams could be closed; some stay open"
+                    "sessions ended faster than their streams could be closed and copies deleted; some stay"
                 );
             }
             Err(RecvError::Closed) => return,

@@ -6,6 +6,7 @@
 
 mod active;
 mod carrying;
+mod copies;
 mod hooks;
 mod lanes;
 mod perform;
@@ -29,6 +30,7 @@ use foreshift_wire::{ConnectionId, Epoch, IngressEvent, NodeId, SessionId};
 use std::collections::HashMap;
 use tokio::sync::{mpsc, oneshot};
 
+pub(crate) use self::copies::Over;
 use self::{
     active::{Active, Ending, Phase},
     hooks::Hooks,
@@ -106,6 +108,7 @@ struct Mover {
     certificates: Arc<Certificates>,
     shared: Arc<Shared>,
     takeovers: TakeOvers,
+    copies: copies::Bounds,
     notes: mpsc::UnboundedSender<Note>,
     generation: u64,
 }
@@ -145,6 +148,7 @@ pub(crate) fn run(options: OptionsOfMover) -> std::io::Result<()> {
             certificates,
             shared,
             takeovers: TakeOvers::default(),
+            copies: copies::Bounds::default(),
             notes,
             generation: 0,
         };
@@ -458,6 +462,7 @@ impl Mover {
                 routed,
             } => self.take_pool(index, config, routed),
             ToMover::Meta(meta) => self.take_meta(meta),
+            ToMover::Over(over) => self.delete_copies(&over),
             ToMover::Tell(event) => {
                 self.note_failover(&event);
                 self.tell(event);

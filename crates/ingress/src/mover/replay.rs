@@ -28,6 +28,8 @@ const UNFENCE_WITHIN: Duration = Duration::from_secs(1);
 const UNFENCE_AGAIN: Duration = Duration::from_millis(100);
 /// Time for a node to forget a session that it does not serve any more. Nobody waits for it.
 const FORGET_WITHIN: Duration = Duration::from_secs(5);
+/// The session is over: a node must not keep its copy.
+const ENDED: (&str, &str) = ("Foreshift-Session-Ended", "1");
 
 /// Whether a pool's nodes are sent what they require.
 pub(super) fn pushes(pool: &foreshift_wire::Pool) -> bool {
@@ -174,26 +176,35 @@ impl Replay {
 
     /// Tells the node, which does not serve the session any more, to forget it.
     pub(super) async fn forget(self, epoch: Option<Epoch>) {
-        let Some(address) = self.address else { return };
-        let (path, epoch) = (self.base(), epoch.map(|epoch| epoch.to_string()));
-        let fields: Vec<_> = epoch.iter().map(|epoch| (EPOCH, epoch.as_str())).collect();
-        let call = Call {
-            within: FORGET_WITHIN,
-            ..self.call(address, &path)
-        };
-        match self
-            .hooks
-            .send(&call, Method::DELETE, &fields, Default::default())
-            .await
-        {
-            Ok((head, _)) if head.status.is_success() => self.state.forgets(self.session, &self.to),
-            Ok((head, _)) => {
-                tracing::debug!(node = %self.to, status = %head.status, "a node did not forget a session");
+        match self.delete(epoch, None).await {
+            Ok(status) if status.is_success() => self.state.forgets(self.session, &self.to),
+            Ok(status) => {
+                tracing::debug!(node = %self.to, %status, "a node did not forget a session");
             }
             Err(error) => {
                 tracing::debug!(node = %self.to, error, "a node could not be told to forget a session");
             }
         }
+    }
+
+    /// Tells the node that the session ended; what it answered.
+    pub(super) async fn end(&self, epoch: Epoch) -> Result<StatusCode, String> {
+        self.delete(Some(epoch), Some(ENDED)).await
+    }
+
+    async fn delete(&self, epoch: Option<Epoch>, why: Option<(&str, &str)>) -> Result<StatusCode, String> {
+        let address = self.address.ok_or("the node is not known")?;
+        let (path, epoch) = (self.base(), epoch.map(|epoch| epoch.to_string()));
+        let epoch = epoch.as_deref().map(|epoch| (EPOCH, epoch));
+        let fields: Vec<_> = epoch.into_iter().chain(why).collect();
+        let call = Call {
+            within: FORGET_WITHIN,
+            ..self.call(address, &path)
+        };
+        let answer = self
+            .hooks
+            .send(&call, Method::DELETE, &fields, Default::default());
+        Ok(answer.await?.0.status)
     }
 
     /// The token with which the node fetches what it lacks, where it is not sent it.

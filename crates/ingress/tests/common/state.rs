@@ -92,6 +92,8 @@ struct Inner {
 pub struct Store {
     inner: Arc<Mutex<Inner>>,
     pub log: Log,
+    /// Nodes that are known to hold nothing.
+    pub forgotten: Log,
 }
 
 impl std::fmt::Debug for Store {
@@ -226,6 +228,7 @@ impl SessionState for Store {
     }
 
     fn forgets(&self, _session: SessionId, node: &NodeId) {
+        self.forgotten.add(format!("{node}"));
         self.with(|s| s.held.retain(|(holder, _), _| holder != node));
     }
 
@@ -349,10 +352,22 @@ impl StateNode {
                 }
                 "DELETE" => {
                     let epoch = head.field("foreshift-epoch").unwrap_or_default();
+                    let why = match head.field("foreshift-session-ended") {
+                        Some(told) => format!(" as it ended ({told})"),
+                        None => String::new(),
+                    };
+                    let refuses = *self.manner.lock().unwrap() == Manner::Refuses;
+                    let does = if refuses { "keeps" } else { "forgets" };
                     self.store
                         .log
-                        .add(format!("n{} forgets, reign {epoch}", self.index));
-                    raw.ok("").await;
+                        .add(format!("n{} {does}{why}, reign {epoch}", self.index));
+                    match refuses {
+                        true => {
+                            raw.send("HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n")
+                                .await;
+                        }
+                        false => raw.ok("").await,
+                    }
                 }
                 _ => {
                     let (websocket, events) = (head.field("sec-websocket-key"), head.path() == "/events");

@@ -60,6 +60,8 @@ struct Row {
     age: u64,
     bytes: usize,
     nodes: BTreeMap<NodeId, Copies>,
+    /// Served the session, and may keep what they had of it then.
+    served: BTreeSet<NodeId>,
 }
 
 impl Copy {
@@ -177,17 +179,27 @@ impl Held {
     pub(crate) fn forgets(&self, session: SessionId, node: &NodeId) {
         let mut table = self.lock();
         if table.sessions.contains_key(&session) {
-            table.change(session, |row| drop(row.nodes.remove(node)));
+            table.change(session, |row| {
+                row.nodes.remove(node);
+                row.served.remove(node);
+            });
         }
     }
 
-    /// Nodes that hold something of a session.
+    /// A node serves a session no more. Of its copies nothing is known, except that there may be some.
+    pub(crate) fn served(&self, session: SessionId, node: NodeId) {
+        self.lock().change(session, |row| row.served.insert(node));
+    }
+
+    /// Nodes that hold something of a session, or may.
     pub(crate) fn holders(&self, session: SessionId) -> Vec<NodeId> {
         let table = self.lock();
         let row = table.sessions.get(&session);
-        row.into_iter()
-            .flat_map(|row| row.nodes.keys().cloned())
-            .collect()
+        let nodes: BTreeSet<_> = row
+            .into_iter()
+            .flat_map(|row| row.nodes.keys().chain(&row.served))
+            .collect();
+        nodes.into_iter().cloned().collect()
     }
 
     /// Sessions that are remembered, and the bytes that they take.
@@ -203,7 +215,7 @@ impl Table {
         let mut row = self.remove(session).unwrap_or_default();
         let done = change(&mut row);
         row.nodes.retain(|_, copies| !copies.is_empty());
-        if !row.nodes.is_empty() {
+        if !row.nodes.is_empty() || !row.served.is_empty() {
             self.uses += 1;
             row.age = self.uses;
             row.bytes = row.weight();
@@ -240,7 +252,8 @@ impl Row {
             PARTITION_BYTES + known + copy.told.as_ref().map_or(0, |(_, left)| parts(left))
         };
         let node = |copies: &Copies| NODE_BYTES + copies.values().map(copy).sum::<usize>();
-        SESSION_BYTES + self.nodes.values().map(node).sum::<usize>()
+        let served = self.served.len() * NODE_BYTES;
+        SESSION_BYTES + served + self.nodes.values().map(node).sum::<usize>()
     }
 }
 
@@ -297,6 +310,24 @@ mod tests {
             assert_eq!(known[&cart].is_new, is_new, "{after:?}");
         }
         assert_eq!(held.holders(SessionId(1)), [a]);
+    }
+
+    #[test]
+    fn who_served_a_session_may_hold_it_until_it_says_otherwise() {
+        let (a, b, cart) = names();
+        let (held, now) = (Held::new(10_000), Instant::now());
+        held.served(SessionId(1), a.clone());
+        held.served(SessionId(1), b.clone());
+        held.holds(SessionId(1), &b, &cart, Version(1), now);
+        assert_eq!(held.holders(SessionId(1)), [a.clone(), b.clone()]);
+        assert!(
+            held.moving(SessionId(1), &a, now).is_empty(),
+            "nothing is known of it"
+        );
+        held.forgets(SessionId(1), &b);
+        assert_eq!(held.holders(SessionId(1)), std::slice::from_ref(&a));
+        held.forgets(SessionId(1), &a);
+        assert_eq!((held.holders(SessionId(1)), held.size()), (Vec::new(), (0, 0)));
     }
 
     #[test]

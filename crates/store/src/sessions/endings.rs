@@ -1,6 +1,6 @@
 //! How sessions end before their time: ended, so that the id begins anew, or revoked, so that it does not.
 
-use foreshift_wire::{Epoch, SessionAccess, SessionId};
+use foreshift_wire::{Epoch, NodeId, PoolName, SessionAccess, SessionId};
 use tokio::sync::broadcast;
 
 use super::{
@@ -8,7 +8,22 @@ use super::{
     partitions::too_fast,
     records::{ATTEMPTS, tombstone},
 };
-use crate::{Error, Refusal};
+use crate::{Error, Refusal, engine::Record};
+
+/// A session that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Which.
+    pub session: SessionId,
+    /// Why.
+    pub why: Ending,
+    /// The pool whose ingress issued the id, where it did.
+    pub pool: Option<PoolName>,
+    /// Later than all its reigns until now. Who serves it in a later one has what began anew under its id.
+    pub epoch: Epoch,
+    /// Nodes that may have copies of its state: which served it or were told of it, as far as is remembered.
+    pub copies: Vec<NodeId>,
+}
 
 /// Why a session ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,13 +41,30 @@ pub enum Ending {
 impl Sessions {
     /// Sessions that end from now on, so that their streams can be closed and copies of their state be deleted. Who lags behind by
     /// thousands is told so, and cannot know which it missed.
-    pub fn endings(&self) -> broadcast::Receiver<(SessionId, Ending)> {
+    pub fn endings(&self) -> broadcast::Receiver<Ended> {
         self.0.endings.subscribe()
     }
 
-    pub(super) fn tell_ending(&self, session: SessionId, ending: Ending) {
+    /// To be called before its reign is forgotten.
+    pub(super) fn tell_ending(&self, session: SessionId, record: Option<&Record>, why: Ending) {
+        let reign = self.0.registry.get(session);
+        let last = record.map_or(0, |record| record.epoch.0);
+        let (pool, owner, last) = match (reign, record) {
+            (Some(reign), _) => (Some(reign.pool), Some(reign.node), last.max(reign.epoch.0)),
+            (None, Some(record)) => (record.pool.clone(), record.owner.clone(), last),
+            (None, None) => (None, None, last),
+        };
+        let mut copies = self.holders(session);
+        copies.extend(owner.filter(|owner| !copies.contains(owner)));
+        let ended = Ended {
+            session,
+            why,
+            pool,
+            epoch: Epoch(self.0.rising.above(last)),
+            copies,
+        };
         // Where nobody listens nobody need know.
-        let _ = self.0.endings.send((session, ending));
+        let _ = self.0.endings.send(ended);
     }
 
     /// Ends a session: its state is deleted. Its id begins anew, empty, where the ingress serves it again.
@@ -53,10 +85,10 @@ impl Sessions {
                 None if !is_served => return Err(Refusal::NoSession.into()),
                 _ => {}
             }
-            if found.is_none() || self.clear(session, found, None).await? {
+            if found.is_none() || self.clear(session, found.clone(), None).await? {
+                self.tell_ending(session, found.as_ref(), Ending::Ended);
                 self.0.registry.forget(session);
                 self.forget_replay(session);
-                self.tell_ending(session, Ending::Ended);
                 return Ok(());
             }
         }
@@ -87,9 +119,9 @@ impl Sessions {
             }
             let until = now.saturating_add(self.0.lifetime.absolute_ms);
             let next = tombstone(found.as_ref(), Epoch(self.0.rising.draw()), now, until);
-            if self.clear(session, found, Some(next)).await? {
+            if self.clear(session, found.clone(), Some(next)).await? {
+                self.tell_ending(session, found.as_ref(), Ending::Revoked);
                 self.0.registry.revoke(session, until);
-                self.tell_ending(session, Ending::Revoked);
                 return Ok(());
             }
         }

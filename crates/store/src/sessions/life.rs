@@ -44,8 +44,11 @@ impl Sessions {
                 epoch: Epoch(self.0.rising.above(record.epoch.0)),
                 ..record.clone()
             };
-            let epoch = next.epoch;
+            let (epoch, before) = (next.epoch, record.owner.clone());
             if self.replace(session, found, next).await? {
+                if let Some(before) = before.filter(|before| before != to) {
+                    self.0.replay.held.served(session, before);
+                }
                 return Ok(self.reigns(session, pool, to, epoch));
             }
         }

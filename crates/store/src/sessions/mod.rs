@@ -25,13 +25,13 @@ mod value;
 
 use std::sync::Arc;
 
-use foreshift_wire::{Session, SessionId};
+use foreshift_wire::Session;
 use tokio::sync::{Semaphore, broadcast};
 
 pub(crate) use self::declared::declared;
 pub use self::{
     access::{Access, Caller},
-    endings::Ending,
+    endings::{Ended, Ending},
     keys::KeyUse,
     registry::Served,
     sweep::Swept,
@@ -68,7 +68,7 @@ struct Inner {
     rising: Rising,
     registry: Registry,
     records: Records,
-    endings: broadcast::Sender<(SessionId, Ending)>,
+    endings: broadcast::Sender<Ended>,
     /// Uses that may be noted beside those that are.
     notes: Arc<Semaphore>,
     seal: Seal,

@@ -79,10 +79,10 @@ impl Sessions {
         };
         let was_revoked = record.revoked_ms.is_some();
         // Who used it meanwhile keeps it.
-        if self.clear(session, Some(record), None).await? {
+        if self.clear(session, Some(record.clone()), None).await? {
             swept.ended += 1;
             if !was_revoked {
-                self.tell_ending(session, ending);
+                self.tell_ending(session, Some(&record), ending);
             }
         }
         Ok(())
