@@ -1,20 +1,35 @@
 //! Accepts the API's connections.
 //!
-//! Not `axum::serve`: that has no limit on connections and none on the time for a request's head.
+//! Not `axum::serve`: that has no limit on connections and none on the time for a request's head. Not hyper-util's graceful
+//! shutdown either: that closes a connection which was accepted a moment ago before its first request is read, and then nobody
+//! answers a client that was let in.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use axum::Router;
+use axum::{Router, body::Body};
 use foreshift_tls::Watched;
+use hyper::{
+    Response,
+    header::{CONNECTION, HeaderValue},
+    service::{Service, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::{GracefulShutdown, Watcher},
     service::TowerToHyperService,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, rustls::ServerConfig};
 
@@ -27,6 +42,9 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time that open requests get to end on shutdown.
 const GRACE: Duration = Duration::from_secs(2);
+/// Time that a connection gets on shutdown for its first request, if it has not sent one. Less than [`GRACE`], so that one on which
+/// nothing ever comes does not use that up.
+const FIRST_REQUEST: Duration = Duration::from_secs(1);
 /// Pause after a failed accept: a full file-descriptor table would otherwise make this a busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,8 +72,8 @@ pub(crate) async fn serve_with(
     limits: Limits,
     mut stop: watch::Receiver<bool>,
 ) {
-    let graceful = GracefulShutdown::new();
     let permits = Arc::new(Semaphore::new(limits.connections_max));
+    let (closing, closes) = watch::channel(false);
     loop {
         let accepted = tokio::select! {
             accepted = accept(&listener, &permits) => accepted,
@@ -64,27 +82,36 @@ pub(crate) async fn serve_with(
         let Some((stream, permit)) = accepted else {
             continue;
         };
-        let (router, watcher) = (router.clone(), graceful.watcher());
         let tls = limits.tls.as_ref().map(|tls| TlsAcceptor::from(tls.current()));
-        tokio::spawn(async move {
-            match tls {
-                None => connection(stream, router, watcher).await,
-                Some(tls) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => connection(stream, router, watcher).await,
-                    Ok(Err(error)) => tracing::debug!(%error, "TLS of an API connection"),
-                    Err(_) => tracing::debug!("no TLS of an API connection in time"),
-                },
-            }
-            drop(permit);
-        });
+        tokio::spawn(connection(stream, tls, router.clone(), closes.clone(), permit));
     }
-    drop(listener);
-    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+    drop((listener, closes));
+    closing.send_replace(true);
+    // Each connection has a receiver.
+    if timeout(GRACE, closing.closed()).await.is_err() {
         tracing::warn!("API requests were still open after {GRACE:?}");
     }
 }
 
-async fn connection<S>(stream: S, router: Router, watcher: Watcher)
+/// Serves one connection to its end; `_permit` stands for it until then.
+async fn connection(
+    stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    closes: watch::Receiver<bool>,
+    _permit: OwnedSemaphorePermit,
+) {
+    let Some(tls) = tls else {
+        return http(stream, router, closes).await;
+    };
+    match timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
+        Ok(Ok(stream)) => http(stream, router, closes).await,
+        Ok(Err(error)) => tracing::debug!(%error, "TLS of an API connection"),
+        Err(_) => tracing::debug!("no TLS of an API connection in time"),
+    }
+}
+
+async fn http<S>(stream: S, router: Router, closes: watch::Receiver<bool>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -92,16 +119,53 @@ where
     http.timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(64 * 1024);
-    let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    if let Err(error) = watcher.watch(connection).await {
+    let asked = AtomicBool::new(false);
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|request| {
+        asked.store(true, Ordering::Relaxed);
+        answer(router.call(request), closes.clone())
+    });
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
+    let mut stop = closes.clone();
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Some(ended),
+        () = stopped(&mut stop) => None,
+    };
+    let ended = match ended {
+        Some(ended) => Some(ended),
+        // Whoever was let in is answered. It closes by itself behind that answer.
+        None if !asked.load(Ordering::Relaxed) => timeout(FIRST_REQUEST, connection.as_mut()).await.ok(),
+        None => None,
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "API connection");
     }
+}
+
+/// An answer; the last one of its connection where that is to close.
+async fn answer(
+    answering: impl Future<Output = Result<Response<Body>, Infallible>>,
+    closes: watch::Receiver<bool>,
+) -> Result<Response<Body>, Infallible> {
+    let mut response = answering.await?;
+    if *closes.borrow() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(CONNECTION, close);
+    }
+    Ok(response)
 }
 
 async fn accept(
     listener: &TcpListener,
     permits: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, OwnedSemaphorePermit)> {
     let permit = permits.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, _)) => {
