@@ -14,6 +14,7 @@ pub mod load;
 pub mod numbers;
 pub mod peers;
 pub mod process;
+pub mod store;
 
 use std::{
     thread,
