@@ -127,6 +127,21 @@ pub fn curl(arguments: &[&str]) -> (u16, String) {
     (status.parse().expect("a status is a number"), body.to_owned())
 }
 
+/// Runs curl, which must get no answer; its code says why.
+#[track_caller]
+pub fn curl_fails(arguments: &[&str]) -> Option<i32> {
+    let mut command = Command::new(need("curl"));
+    command
+        .args(["--silent", "--max-time", "30", "--noproxy", "*"])
+        .args(arguments);
+    let output = command.output().expect("curl starts");
+    assert!(
+        !output.status.success() && output.stdout.is_empty(),
+        "curl {arguments:?}: {output:?}"
+    );
+    output.status.code()
+}
+
 /// As [`curl`], for an answer that must be 200 and JSON.
 #[track_caller]
 pub fn curl_json(arguments: &[&str]) -> Value {
