@@ -5,6 +5,7 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use tempfile::TempDir;
@@ -179,10 +180,17 @@ fn address_in(log: &str, words: &str) -> Option<SocketAddr> {
     line.split_once("address=")?.1.parse().ok()
 }
 
-/// An address on loopback that nobody uses at this moment.
+/// An address on loopback that nobody uses at this moment: below those that the system gives to clients, and in other tests'
+/// processes likely another one, so that nobody takes it before it is used.
 pub fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has free ports");
-    listener.local_addr().expect("it is bound")
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let n = std::process::id() * 16 + u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 10_000 + (n % 20_000) as u16));
+        if TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
 }
 
 /// The same program under a limit of open files, which a shell sets before it becomes the program.

@@ -46,6 +46,14 @@ impl Node {
         Self::listening(id, process)
     }
 
+    /// The shop of `examples/python`, which keeps its visitors' state at a URL.
+    #[track_caller]
+    pub fn shop(id: &'static str, state: &str) -> Self {
+        let script = "../../../../examples/python/shop.py";
+        let process = python(&format!("shop {id}"), script, ["--node", id, "--state", state]);
+        Self::listening(id, process)
+    }
+
     #[track_caller]
     fn start(id: &'static str, script: &str) -> Self {
         Self::listening(id, python(&format!("node {id}"), script, [id]))
