@@ -10,6 +10,7 @@
 mod clock;
 pub mod engine;
 mod error;
+mod generations;
 mod metrics;
 pub mod parsers;
 mod parting;

@@ -6,7 +6,6 @@
 mod access;
 mod declared;
 mod endings;
-mod generations;
 mod keys;
 mod life;
 mod lifetime;

@@ -17,8 +17,8 @@ impl Sessions {
     /// Opens the configured engine, and the master keys in `key_file`: see [`Sessions::open_over`].
     ///
     /// [`Error::File`] names a file that is damaged, locked by another process, of another format, or cannot be made; it stays as
-    /// it is. [`Error::Unavailable`]: `urls` cannot be used, or the servers cannot be reached and there is no key file
-    /// yet; where there is one, servers that are away are an error of each operation only, until they are there.
+    /// it is. [`Error::Unavailable`]: `urls` cannot be used, or the servers cannot be reached, as some sessions are looked at: whether the
+    /// master keys open them. Servers that go away later are an error of each operation, until they are there again.
     pub async fn open(config: &Session, _pools: &[Pool]) -> Result<Self, Error> {
         Self::open_over(engine(config).await?, config.clone()).await
     }

@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use foreshift_wire::{Epoch, NodeId, PoolName, SessionId};
 
-use super::{Sessions, generations::Generations, lifetime::Lifetime, partitions::too_fast, registry::Reign};
-use crate::{Error, Refusal, engine::Record};
+use super::{Sessions, lifetime::Lifetime, partitions::too_fast, registry::Reign};
+use crate::{Error, Refusal, engine::Record, generations::Generations};
 
 /// How often what others overtook is tried again.
 pub(super) const ATTEMPTS: u32 = 16;

@@ -11,7 +11,7 @@ use std::{
 
 use foreshift_wire::{Epoch, NodeId, PoolName, SessionId};
 
-use super::generations::Generations;
+use crate::generations::Generations;
 
 /// Parts that are locked apart.
 const SHARDS: usize = 64;
