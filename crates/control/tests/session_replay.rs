@@ -5,7 +5,8 @@ mod common;
 use std::time::Duration;
 
 use common::{app, node, start_with_sessions};
-use foreshift_wire::{SessionId, entries};
+use foreshift_store::{Batch, Caller, Change, If, Value};
+use foreshift_wire::{PartitionPattern, SessionId, entries};
 
 #[test]
 fn a_node_fetches_what_it_requires_and_does_not_hold_once() {
@@ -62,4 +63,50 @@ fn a_node_fetches_what_it_requires_and_does_not_hold_once() {
         assert!(metrics.contains(line), "{line} in {metrics}");
     }
     assert!(!metrics.contains(&id.to_string()));
+    assert_eq!(stats["splits"], serde_json::json!([]), "that is off");
+}
+
+#[test]
+fn partitions_that_are_replayed_in_parts_are_shown_with_the_reason() {
+    let (running, sessions) = start_with_sessions("split = true");
+    let (own, game, pool) = (Caller::own(), "game".parse().unwrap(), app());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let splits = || running.get("/v1/sessions/stats").ok()["splits"].clone();
+    for n in 0..100_u32 {
+        let (id, part) = (SessionId(n.into()), ["a b", "map"][n as usize % 2]);
+        sessions.serving(&app(), id, &node("a"));
+        let change = Change {
+            key: format!("{part}/1").into(),
+            condition: If::Any,
+            value: Some(Value::bytes("x".repeat(600))),
+        };
+        let batch = Batch {
+            changes: vec![change],
+            ..Batch::default()
+        };
+        runtime.block_on(sessions.write(&own, id, &game, batch)).unwrap();
+        let (to, required) = (node("b"), [PartitionPattern::all()]);
+        let missing = sessions.missing(&pool, id, &to, &required);
+        assert_eq!(runtime.block_on(missing).unwrap().len(), 1);
+        if n == 3 {
+            let first = &splits()[0];
+            assert_eq!(first["decision"]["code"], "too_few", "{first}");
+        }
+    }
+    let split = &splits()[0];
+    assert_eq!(
+        (&split["pool"], &split["partition"]),
+        (&"app".into(), &"game".into())
+    );
+    let decision = &split["decision"];
+    assert_eq!(decision["code"], "split", "{split}");
+    assert_eq!(decision["groups"], serde_json::json!([["a%20b"], ["map"]]));
+    assert_eq!(
+        (&decision["closest"][0], &decision["share"]),
+        (&"a%20b".into(), &0.0.into())
+    );
+    assert_eq!(split["reigns"], 100);
 }

@@ -65,6 +65,7 @@ pub use series::{Resolution, SeriesFilter, SeriesMetric, SeriesPoint, SeriesView
 pub use session::{
     EntryView, EntryWrite, Epoch, ExpireRequest, FencedProblem, InvalidPartition, PartitionData,
     PartitionName, PartitionPattern, PartitionStats, PartitionView, PartitionWrite, ReplayCounts,
-    SessionFilter, SessionPage, SessionStats, SessionView, SinceFilter, Version, WrittenView,
+    SessionFilter, SessionPage, SessionStats, SessionView, SinceFilter, SplitDecision, SplitStats, Version,
+    WrittenView,
 };
 pub use source::{SourceKind, SourceView};

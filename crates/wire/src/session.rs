@@ -9,7 +9,7 @@ mod body;
 pub use self::body::{
     EntryView, EntryWrite, ExpireRequest, FencedProblem, PartitionData, PartitionStats, PartitionView,
     PartitionWrite, ReplayCounts, SessionFilter, SessionPage, SessionStats, SessionView, SinceFilter,
-    WrittenView,
+    SplitDecision, SplitStats, WrittenView,
 };
 
 /// Longest name of a partition, in bytes.

@@ -202,7 +202,7 @@ fn is_false(value: &bool) -> bool {
 }
 
 /// What replay did since the start.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, ToSchema)]
 pub struct SessionStats {
     /// By partition; at most 64 of them.
     pub partitions: Vec<PartitionStats>,
@@ -216,6 +216,54 @@ pub struct SessionStats {
     pub bytes_known: u64,
     /// One-time tokens that nodes were given and did not use yet.
     pub tokens: u64,
+    /// How partitions are replayed in parts, and why; none where `session.split` is off.
+    #[serde(default)]
+    pub splits: Vec<SplitStats>,
+}
+
+/// How a partition of a pool's sessions is replayed: whole or in parts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct SplitStats {
+    /// The pool.
+    #[schema(value_type = String)]
+    pub pool: PoolName,
+    /// The partition.
+    #[schema(value_type = String)]
+    pub partition: PartitionName,
+    /// What is decided, and why.
+    pub decision: SplitDecision,
+    /// Reigns that count at present.
+    pub reigns: u32,
+    /// How often the decision on two parts changed since the start.
+    pub changes: u64,
+    /// How often a part was used that had been left out.
+    pub misses: u64,
+}
+
+/// What is decided on a partition, and why. Parts are percent-encoded as keys are.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum SplitDecision {
+    /// It is replayed whole: too few reigns were seen.
+    TooFew {
+        /// So many are needed.
+        needed: u32,
+    },
+    /// It is replayed whole: it has too many parts, or one with too long a name.
+    TooMany,
+    /// It is replayed whole: its parts are used together, or it is not sure that they are not.
+    Whole,
+    /// It is replayed in parts.
+    Split {
+        /// Parts that are told at every move.
+        always: Vec<String>,
+        /// Parts that are told together, where one of them was used.
+        groups: Vec<Vec<String>>,
+        /// The two parts of different groups that are used together the most.
+        closest: [String; 2],
+        /// The share of reigns that use both of them among those that use one, 0 to 1: the reason.
+        share: f64,
+    },
 }
 
 /// One partition's.

@@ -1,8 +1,12 @@
-//! `/v1/sessions/stats`: what was replayed to nodes, and what was not as they held or did not require it.
+//! `/v1/sessions/stats`: what was replayed to nodes, what was not as they held or did not require it, and what is replayed in parts.
 
 use axum::{extract::State, http::StatusCode};
-use foreshift_store::{Counts, ReplayStats};
-use foreshift_wire::{PartitionStats, Problem, ReplayCounts, SessionAccess, SessionStats};
+use bytes::Bytes;
+use foreshift_store::{Counts, ReplayStats, SplitView, Splitting};
+use foreshift_wire::{
+    PartitionStats, Problem, ReplayCounts, SessionAccess, SessionStats, SplitDecision, SplitStats,
+    entries::encode_key,
+};
 
 use super::{Desk, who::Who};
 use crate::api::problem::{ApiError, Result};
@@ -17,10 +21,11 @@ pub(super) async fn stats(State(desk): State<Desk>, Who(caller): Who) -> Result<
         let detail = "this token does not allow to see statistics; that needs access = \"admin\"";
         return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
     }
-    Ok(axum::Json(view(desk.store()?.sessions.replay_stats())))
+    let sessions = &desk.store()?.sessions;
+    Ok(axum::Json(view(sessions.replay_stats(), sessions.splits())))
 }
 
-fn view(stats: ReplayStats) -> SessionStats {
+fn view(stats: ReplayStats, splits: Vec<SplitView>) -> SessionStats {
     let partitions = stats.partitions.into_iter().map(|(name, of)| PartitionStats {
         name,
         replay: counts(of),
@@ -32,6 +37,43 @@ fn view(stats: ReplayStats) -> SessionStats {
         sessions_known: stats.sessions_known as u64,
         bytes_known: stats.bytes_known as u64,
         tokens: stats.tickets as u64,
+        splits: splits.into_iter().map(split).collect(),
+    }
+}
+
+fn split(view: SplitView) -> SplitStats {
+    SplitStats {
+        pool: view.pool,
+        partition: view.partition,
+        decision: decision(&view.decision),
+        reigns: view.reigns,
+        changes: view.changes,
+        misses: view.misses,
+    }
+}
+
+fn decision(decision: &Splitting) -> SplitDecision {
+    let text = |part: &Bytes| encode_key(part);
+    match decision {
+        Splitting::TooFew { needed } => SplitDecision::TooFew { needed: *needed },
+        Splitting::TooMany => SplitDecision::TooMany,
+        Splitting::Whole => SplitDecision::Whole,
+        Splitting::Split {
+            always,
+            groups,
+            closest,
+        } => {
+            let (first, second) = &closest.parts;
+            SplitDecision::Split {
+                always: always.iter().map(text).collect(),
+                groups: groups
+                    .iter()
+                    .map(|group| group.iter().map(text).collect())
+                    .collect(),
+                closest: [first, second].map(text),
+                share: closest.share,
+            }
+        }
     }
 }
 
