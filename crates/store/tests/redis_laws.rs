@@ -42,6 +42,18 @@ fn in_one_partition(mut ops: Vec<Op>) -> Vec<Op> {
     ops
 }
 
+/// With values so large that they follow their writes.
+fn with_large_values(mut ops: Vec<Op>) -> Vec<Op> {
+    for op in &mut ops {
+        if let Op::Write { puts, .. } = op {
+            for value in puts.iter_mut().filter_map(|(.., value)| value.as_mut()) {
+                value.resize(4_096, b'v');
+            }
+        }
+    }
+    ops
+}
+
 fn config(cases: u32) -> Config {
     Config {
         cases,
@@ -62,15 +74,22 @@ fn redis_answers_like_the_model() {
     let runtime = runtime();
     let server = runtime.block_on(Server::start(&[]));
     let dense = laws::any_ops(60).prop_map(in_one_partition);
-    TestRunner::new(config(128))
-        .run(&prop_oneof![laws::any_ops(60), dense], |ops| {
-            let engine = Redis::open(&server.session()).expect("a URL");
-            runtime.block_on(async {
-                laws::answers_like_the_model(&engine, 1 << 100, &ops).await;
-                ask(&mut server.connect().await, &["FLUSHALL"]).await;
-            });
-            Ok(())
-        })
+    let large = laws::any_ops(60).prop_map(with_large_values);
+    let dense_large = laws::any_ops(60)
+        .prop_map(in_one_partition)
+        .prop_map(with_large_values);
+    TestRunner::new(config(192))
+        .run(
+            &prop_oneof![laws::any_ops(60), dense, large, dense_large],
+            |ops| {
+                let engine = Redis::open(&server.session()).expect("a URL");
+                runtime.block_on(async {
+                    laws::answers_like_the_model(&engine, 1 << 100, &ops).await;
+                    ask(&mut server.connect().await, &["FLUSHALL"]).await;
+                });
+                Ok(())
+            },
+        )
         .unwrap_or_else(|error| panic!("{error}"));
 }
 
@@ -82,15 +101,18 @@ fn a_cluster_answers_like_the_model() {
     let runtime = runtime();
     let cluster = runtime.block_on(Cluster::start(10_000));
     TestRunner::new(config(16))
-        .run(&laws::any_ops(60), |ops| {
-            let engine = Redis::open(&cluster.session()).expect("URLs");
-            runtime.block_on(async {
-                laws::answers_like_the_model(&engine, 1 << 100, &ops).await;
-                for mut primary in cluster.primaries().await {
-                    ask(&mut primary, &["FLUSHALL"]).await;
-                }
-            });
-            Ok(())
-        })
+        .run(
+            &prop_oneof![laws::any_ops(60), laws::any_ops(60).prop_map(with_large_values)],
+            |ops| {
+                let engine = Redis::open(&cluster.session()).expect("URLs");
+                runtime.block_on(async {
+                    laws::answers_like_the_model(&engine, 1 << 100, &ops).await;
+                    for mut primary in cluster.primaries().await {
+                        ask(&mut primary, &["FLUSHALL"]).await;
+                    }
+                });
+                Ok(())
+            },
+        )
         .unwrap_or_else(|error| panic!("{error}"));
 }

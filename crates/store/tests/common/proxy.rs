@@ -17,7 +17,7 @@ use tokio::{
 
 /// What is to go wrong.
 pub(crate) struct Trouble {
-    /// Answers to scripts that are still to be lost, with their connection.
+    /// Answers to scripts and reads that are still to be lost, with their connection.
     pub(crate) lost_answers: AtomicUsize,
     /// Nothing gets through until this ends.
     pub(crate) stalls: watch::Sender<bool>,
@@ -98,9 +98,10 @@ async fn requests(
     loop {
         let length = from.read(&mut buffer).await.ok().filter(|length| *length > 0)?;
         trouble.is_over().await;
-        let is_script = buffer[..length].windows(7).any(|word| word == b"EVALSHA");
+        let says = |name: &[u8]| buffer[..length].windows(name.len()).any(|word| word == name);
+        let is_operation = says(b"EVALSHA") || says(b"HGET") || says(b"HMGET");
         let one_less = |left: usize| left.checked_sub(1);
-        if is_script
+        if is_operation
             && trouble
                 .lost_answers
                 .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_less)

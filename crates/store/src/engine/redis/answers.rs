@@ -5,7 +5,7 @@ use foreshift_wire::{Epoch, NodeId, PartitionName, Version};
 use redis::Value;
 
 use super::{
-    super::{Head, Outcome, Record, Rows, Write, too_many_partitions},
+    super::{Head, Outcome, Record, Row, Rows, Write, too_many_partitions},
     layout::{self, damaged},
 };
 use crate::{Error, Refusal};
@@ -64,6 +64,11 @@ pub(super) fn put(answer: Value) -> Result<Result<(), Option<Record>>, Error> {
 
 /// Of `write.lua`.
 pub(super) fn outcome(write: &Write, answer: Value) -> Result<Outcome, Error> {
+    // The short way ends with fewer words.
+    if matches!(&answer, Value::BulkString(word) if word == b"done") {
+        let (removed, added) = (0, 0);
+        return Ok(Outcome::Done { removed, added });
+    }
     let (word, mut rest) = word(answer)?;
     let refusal = match word.as_str() {
         "done" => {
@@ -128,15 +133,61 @@ pub(super) fn rows(name: PartitionName, answer: Value) -> Result<Option<Rows>, E
     let head = bytes(next()?)?.ok_or_else(strange)?;
     let is_delta = number(Some(next()?))? == 1;
     let mut rows = Vec::new();
-    for is_there in [true, false] {
-        for row in array(next()?)? {
-            let row = bytes(row)?.ok_or_else(strange)?;
-            rows.push(layout::row(row, is_there)?);
-        }
+    let mut there = array(next()?)?.into_iter();
+    while let Some(key) = there.next() {
+        let key = bytes(key)?.ok_or_else(strange)?.into();
+        rows.extend(row(key, &mut there)?);
+    }
+    let mut removed = array(next()?)?.into_iter();
+    while let Some(key) = removed.next() {
+        rows.push(Row {
+            key: bytes(key)?.ok_or_else(strange)?.into(),
+            version: Version(number(removed.next())?),
+            value: None,
+        });
     }
     rows.sort_unstable_by(|a, b| Bytes::cmp(&a.key, &b.key));
     let head = layout::head(name, &head)?;
     Ok(Some(Rows { head, rows, is_delta }))
+}
+
+/// Of a head and, for each of some keys, what is known of it and its value: all by one command.
+pub(super) fn some(
+    name: PartitionName,
+    keys: &[&Bytes],
+    now_ms: u64,
+    answer: Value,
+) -> Result<Option<Rows>, Error> {
+    let mut values = array(answer)?.into_iter();
+    let Some(head) = bytes(values.next().ok_or_else(strange)?)? else {
+        return Ok(None);
+    };
+    let head = layout::head(name, &head)?;
+    if head.expires_ms.is_some_and(|at| now_ms >= at) {
+        return Ok(None);
+    }
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        rows.extend(row((*key).clone(), &mut values)?);
+    }
+    let is_delta = false;
+    Ok(Some(Rows { head, rows, is_delta }))
+}
+
+/// A key, by what is known of it and its value; `None` where it is not there.
+fn row(key: Bytes, values: &mut impl Iterator<Item = Value>) -> Result<Option<Row>, Error> {
+    let mut next = || bytes(values.next().ok_or_else(strange)?);
+    let (known, value) = (next()?, next()?);
+    let Some(known) = known else {
+        return Ok(None);
+    };
+    let value = Bytes::from(value.ok_or_else(strange)?);
+    let version = layout::version(&known, value.len())?;
+    Ok(Some(Row {
+        key,
+        version,
+        value: Some(value),
+    }))
 }
 
 /// Of `heads.lua`: those that are not over, by name.

@@ -32,29 +32,30 @@ local function touch()
     end
 end
 
+-- A head as '=cart' has it.
 local function head_of(text)
     if not text then
         return nil
     end
-    local version, floor, expires, keys, bytes, recent =
-        string.match(text, '^(%d+) (%d+) (%S+) (%d+) (%d+) (.*)$')
+    local version, writes, floor, expires, keys, bytes =
+        string.match(text, '^(%d+) (%d) (%d+) (%S+) (%d+) (%d+)$')
     return {
         version = version,
+        writes = writes,
         floor = floor,
         expires = tonumber(expires),
         keys = tonumber(keys),
         bytes = tonumber(bytes),
-        recent = recent,
     }
 end
 
--- Version, key and bytes of a row, and of what was removed: both are told as 'version length key'.
-local function row_of(row)
-    local version, length, at = string.match(row, '^(%d+) (%d+) ()')
-    return version, string.sub(row, at, at + length - 1), #row - at + 1
+-- Version, length of the value and place of a key, as 'cart@key' has them.
+local function known_of(text)
+    local version, length, place = string.match(text, '^(%d+) (%d+) (%d+)$')
+    return version, tonumber(length), tonumber(place)
 end
 
-local function rows_of(name, count)
+local function keys_of(name, count)
     local fields = {}
     for i = 1, count do
         fields[i] = name .. ':' .. i
@@ -62,6 +63,7 @@ local function rows_of(name, count)
     return get(fields)
 end
 
+-- What was removed is told as 'version length key'.
 local function removed_of(text)
     local removed, at = {}, 1
     while text and at <= #text do

@@ -122,7 +122,7 @@ fn never(code: &str) -> Option<&'static str> {
         "NOAUTH" => "wants a password; add it to session.urls, as in redis://user:password@host:port",
         "WRONGPASS" => "refused the user or password of session.urls; correct them",
         "NOPERM" => {
-            "does not permit this user's commands; it needs +@hash +@keyspace +@scripting +@connection +wait +cluster on keys {fs:*"
+            "does not permit this user's commands; it needs +@hash +@keyspace +@scripting +@transaction +@connection +wait +cluster on keys {fs:*"
         }
         "NOREPLICAS" => "has fewer replicas than its min-replicas-to-write; see to its replicas",
         "MISCONF" => "cannot save to its disk and takes no writes (MISCONF); see its log",

@@ -1,7 +1,7 @@
 //! Sessions in Redis or Valkey, on one server or in a cluster.
 //!
-//! A session is one hash ([`layout`]), and each operation one script that runs where the hash is, in one round trip: what it checks
-//! and what it changes is one step. Its server orders the writes; redundancy and failover are the servers', and how many replicas
+//! A session is one hash ([`layout`]), and each operation one step on it, in one round trip: reads of single keys are one command
+//! ([`read`]), all else is a script that runs where the hash is ([`write`]). Its server orders the writes; redundancy and failover are the servers', and how many replicas
 //! must have a write before it is acknowledged is configured. Which server has a session is in [`routes`], what becomes of
 //! an operation whose server moves, fails or stalls in [`run`], and what its errors mean in [`fault`].
 //!
@@ -14,22 +14,20 @@ mod fault;
 mod layout;
 mod nodes;
 mod pages;
+mod read;
 mod routes;
 mod run;
 mod scripts;
 mod settings;
 mod slots;
+mod write;
 
-use bytes::Bytes;
 use foreshift_wire::{PartitionName, Session, SessionId};
 use redis::{Cmd, Value};
 
-use super::{
-    Cursor, Engine, Expiry, Head, If, Outcome, PARTITIONS_MAX, Page, REMOVED_MAX, Record, Rows, Select, Write,
-};
+use super::{Cursor, Engine, Head, Outcome, Page, Record, Rows, Select, Write};
 use crate::{BoxFuture, Error};
-use run::{Arguments, Ask, Runner};
-use scripts::Script;
+use run::{Arguments, Ask, Call, Runner};
 use settings::Settings;
 
 /// Keeps sessions in Redis or Valkey. Has no `Debug`, as it holds a password.
@@ -45,12 +43,12 @@ impl Redis {
     async fn read_with(
         &self,
         session: SessionId,
-        script: &'static Script,
+        call: Call<'_>,
         arguments: Arguments<'_>,
     ) -> Result<Value, Error> {
         let ask = Ask {
             session,
-            script,
+            call,
             writes: false,
             bytes: 0,
             arguments,
@@ -61,26 +59,18 @@ impl Redis {
     async fn write_with(
         &self,
         session: SessionId,
-        script: &'static Script,
+        call: Call<'_>,
         bytes: usize,
         arguments: Arguments<'_>,
     ) -> Result<Value, Error> {
         let ask = Ask {
             session,
-            script,
+            call,
             writes: true,
             bytes,
             arguments,
         };
         self.0.ask(ask).await
-    }
-
-    async fn field(&self, session: SessionId, field: &str) -> Result<Option<Vec<u8>>, Error> {
-        let arguments = |cmd: &mut Cmd| {
-            cmd.arg(field);
-        };
-        let answer = self.read_with(session, &scripts::FIELD, &arguments).await?;
-        answers::bytes(answer)
     }
 
     async fn put(
@@ -92,12 +82,12 @@ impl Redis {
         let (text, fence) = (layout::record_text(&record), layout::fence_text(&record));
         let expected = expected.as_ref().map(layout::record_text).unwrap_or_default();
         let bytes = 2 * text.len();
-        let arguments = |cmd: &mut Cmd| {
+        let arguments = |cmd: &mut Cmd, _: bool| {
             cmd.arg(&text).arg(&fence).arg(record.epoch.0);
             cmd.arg(layout::forget_ms(&record)).arg(&expected);
         };
         let answer = self
-            .write_with(session, &scripts::RECORD, bytes, &arguments)
+            .write_with(session, Call::Script(&scripts::RECORD), bytes, &arguments)
             .await?;
         answers::put(answer)
     }
@@ -116,7 +106,7 @@ impl Redis {
                 layout::forget_ms(&r),
             )
         });
-        let arguments = |cmd: &mut Cmd| {
+        let arguments = |cmd: &mut Cmd, _: bool| {
             cmd.arg(&expected);
             if let Some((text, fence, at)) = &kept {
                 cmd.arg(text).arg(fence).arg(*at);
@@ -124,92 +114,22 @@ impl Redis {
         };
         let bytes = 2 * expected.len();
         let answer = self
-            .write_with(session, &scripts::CLEAR, bytes, &arguments)
+            .write_with(session, Call::Script(&scripts::CLEAR), bytes, &arguments)
             .await?;
         answers::put(answer)
-    }
-
-    async fn select(
-        &self,
-        session: SessionId,
-        partition: PartitionName,
-        select: Select,
-        now_ms: u64,
-    ) -> Result<Option<Rows>, Error> {
-        let arguments = |cmd: &mut Cmd| {
-            cmd.arg(partition.as_str()).arg(now_ms);
-            match &select {
-                Select::All => cmd.arg("all"),
-                Select::Head => cmd.arg("head"),
-                Select::Since(version) => cmd.arg("since").arg(version.0),
-                Select::Keys(keys) => {
-                    let mut wanted: Vec<&[u8]> = keys.iter().map(Bytes::as_ref).collect();
-                    wanted.sort_unstable();
-                    wanted.dedup();
-                    cmd.arg("keys").arg(wanted)
-                }
-            };
-        };
-        let answer = self.read_with(session, &scripts::READ, &arguments).await?;
-        answers::rows(partition.clone(), answer)
-    }
-
-    async fn store(&self, write: Write) -> Result<Outcome, Error> {
-        let id = new_id();
-        let arguments = |cmd: &mut Cmd| {
-            cmd.arg(&id).arg(write.partition.as_str());
-            cmd.arg(write.fence.node.as_ref().map_or("", |node| node.as_str()));
-            cmd.arg(
-                write
-                    .fence
-                    .epoch
-                    .map_or_else(String::new, |epoch| epoch.to_string()),
-            );
-            cmd.arg(write.version.0).arg(condition(write.condition));
-            cmd.arg(u8::from(write.replace));
-            match write.expiry {
-                Expiry::Keep => cmd.arg("="),
-                Expiry::Never => cmd.arg("-"),
-                Expiry::At(at) => cmd.arg(at),
-            };
-            cmd.arg(write.max_bytes)
-                .arg(write.max_session_bytes)
-                .arg(write.now_ms);
-            cmd.arg(REMOVED_MAX).arg(PARTITIONS_MAX);
-            for put in &write.puts {
-                cmd.arg(&put.key[..]).arg(condition(put.condition));
-                cmd.arg(u8::from(put.value.is_some()));
-                cmd.arg(put.value.as_deref().unwrap_or_default());
-            }
-        };
-        let size = |put: &super::Put| put.key.len() + put.value.as_ref().map_or(0, Bytes::len) + 64;
-        let bytes = write.puts.iter().map(size).sum();
-        let answer = self
-            .write_with(write.session, &scripts::WRITE, bytes, &arguments)
-            .await?;
-        answers::outcome(&write, answer)
-    }
-}
-
-/// An id of one try to write, by which its script knows it when it comes again.
-fn new_id() -> String {
-    format!("{:016x}", rand::random::<u64>())
-}
-
-fn condition(condition: If) -> String {
-    match condition {
-        If::Any => "*".into(),
-        If::Present => "+".into(),
-        If::Absent => "-".into(),
-        If::Is(version) => version.to_string(),
     }
 }
 
 impl Engine for Redis {
     fn record(&self, session: SessionId) -> BoxFuture<'_, Result<Option<Record>, Error>> {
         Box::pin(async move {
-            let text = self.field(session, "@record").await?;
-            text.map(|text| layout::record(&text)).transpose()
+            let arguments = |cmd: &mut Cmd, _: bool| {
+                cmd.arg("@record");
+            };
+            let answer = self.read_with(session, Call::Command("HGET"), &arguments).await?;
+            answers::bytes(answer)?
+                .map(|text| layout::record(&text))
+                .transpose()
         })
     }
 
@@ -233,7 +153,9 @@ impl Engine for Redis {
 
     fn heads(&self, session: SessionId, now_ms: u64) -> BoxFuture<'_, Result<Vec<Head>, Error>> {
         Box::pin(async move {
-            let answer = self.read_with(session, &scripts::HEADS, &|_| ()).await?;
+            let answer = self
+                .read_with(session, Call::Script(&scripts::HEADS), &|_, _| ())
+                .await?;
             answers::heads(answer, now_ms)
         })
     }

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap},
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,8 @@ pub(super) struct Lane {
     address: Address,
     state: tokio::sync::Mutex<State>,
     users: AtomicUsize,
+    /// The connection, by its number, over which scripts for values that follow were loaded.
+    knows_scripts: AtomicU64,
 }
 
 #[derive(Default)]
@@ -46,6 +48,17 @@ impl Use {
         if state.generation == self.generation {
             state.connection = None;
         }
+    }
+}
+
+impl Use {
+    /// The server was told the scripts over this connection, so that it knows them unless somebody flushed them.
+    pub(super) fn knows_scripts(&self) -> bool {
+        self.lane.knows_scripts.load(Ordering::Relaxed) == self.generation
+    }
+
+    pub(super) fn learnt_scripts(&self) {
+        self.lane.knows_scripts.store(self.generation, Ordering::Relaxed);
     }
 }
 
@@ -98,6 +111,7 @@ impl Lane {
             address: address.clone(),
             state: tokio::sync::Mutex::default(),
             users: AtomicUsize::new(0),
+            knows_scripts: AtomicU64::new(0),
         })
     }
 

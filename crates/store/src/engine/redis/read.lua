@@ -1,43 +1,34 @@
--- Reads a partition at one moment. Arguments: partition, now, what; then the version, or the keys.
-local name, now, select = ARGV[2], tonumber(ARGV[3]), ARGV[4]
-local first = { '=' .. name }
-if select == 'keys' then
-    for i = 5, #ARGV do
-        first[#first + 1] = name .. '#' .. ARGV[i]
-    end
-end
-local found = get(first)
-local head = head_of(found[1])
+-- Reads all of a partition at one moment, or what changed. Arguments: partition, now; and of what changed, since which version.
+-- Of rows it tells in turn: key, what is known of it, value.
+local name, now, since = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local text = redis.call('HGET', session, '=' .. name)
+local head = head_of(text)
 if not head or (head.expires and now >= head.expires) then
     return false
 end
-local rows, removed, is_delta = {}, {}, 0
-if select == 'keys' then
-    local fields = {}
-    for i = 2, #found do
-        if found[i] then
-            fields[#fields + 1] = name .. ':' .. found[i]
-        end
+local is_delta = since and since >= tonumber(head.floor)
+local keys, fields = keys_of(name, head.keys), {}
+for i = 1, #keys do
+    fields[i] = name .. '@' .. keys[i]
+end
+local known, wanted, values = get(fields), {}, {}
+for i = 1, #keys do
+    if not is_delta or tonumber((known_of(known[i]))) > since then
+        wanted[#wanted + 1] = i
+        values[#values + 1] = name .. '#' .. keys[i]
     end
-    rows = get(fields)
-elseif select == 'all' then
-    rows = rows_of(name, head.keys)
-elseif select == 'since' then
-    local all, since = rows_of(name, head.keys), tonumber(ARGV[5])
-    if since < tonumber(head.floor) then
-        rows = all
-    else
-        is_delta = 1
-        for i = 1, #all do
-            if tonumber((row_of(all[i]))) > since then
-                rows[#rows + 1] = all[i]
-            end
-        end
-        for _, gone in ipairs(removed_of(redis.call('HGET', session, '!' .. name))) do
-            if tonumber(gone[1]) > since then
-                removed[#removed + 1] = gone[1] .. ' ' .. #gone[2] .. ' ' .. gone[2]
-            end
+end
+values = get(values)
+local rows, removed = {}, {}
+for n, i in ipairs(wanted) do
+    rows[3 * n - 2], rows[3 * n - 1], rows[3 * n] = keys[i], known[i], values[n]
+end
+if is_delta then
+    for _, gone in ipairs(removed_of(redis.call('HGET', session, '!' .. name))) do
+        if tonumber(gone[1]) > since then
+            removed[#removed + 1] = gone[2]
+            removed[#removed + 1] = gone[1]
         end
     end
 end
-return { found[1], is_delta, rows, removed }
+return { text, is_delta and 1 or 0, rows, removed }

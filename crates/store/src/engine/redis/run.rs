@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use foreshift_wire::SessionId;
-use redis::{Cmd, Value};
+use redis::{Cmd, Pipeline, Value};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::{Instant, sleep, timeout_at},
@@ -17,7 +17,7 @@ use super::{
     layout,
     nodes::Nodes,
     routes::Routes,
-    scripts::Script,
+    scripts::{self, Script},
     settings::Settings,
     slots::{self, Address},
 };
@@ -32,13 +32,36 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_m
 /// Redirections that are followed at once.
 const HOPS: u32 = 5;
 
-/// Adds the arguments of a script to its command.
-pub(super) type Arguments<'a> = &'a (dyn Fn(&mut Cmd) + Sync);
+/// Adds the arguments of a command or script; told whether values follow in commands of their own.
+pub(super) type Arguments<'a> = &'a (dyn Fn(&mut Cmd, bool) + Sync);
+/// Adds commands with the values of a write.
+pub(super) type Values<'a> = &'a (dyn Fn(&mut Pipeline) + Sync);
 
-/// A script for a session.
+/// What is asked.
+#[derive(Clone, Copy)]
+pub(super) enum Call<'a> {
+    /// A command that reads some fields: one moment is all that it sees.
+    Command(&'static str),
+    Script(&'static Script),
+    /// A script that writes, with values that had better not pass through Lua.
+    Write(&'static Script, Values<'a>),
+}
+
+impl Call<'_> {
+    /// Servers must know them.
+    pub(super) fn scripts(&self) -> Vec<&'static Script> {
+        match self {
+            Self::Command(_) => Vec::new(),
+            Self::Script(script) => vec![script],
+            Self::Write(script, _) => vec![script, &scripts::SETTLE],
+        }
+    }
+}
+
+/// Something that is asked of a session.
 pub(super) struct Ask<'a> {
     pub(super) session: SessionId,
-    pub(super) script: &'static Script,
+    pub(super) call: Call<'a>,
     /// It stores something, and answers `done` where it did.
     pub(super) writes: bool,
     /// Of its arguments.
@@ -115,7 +138,12 @@ impl Runner {
     }
 
     async fn attempts(&self, ask: &Ask<'_>, trace: &mut Trace) -> Result<Value, Error> {
-        let slot = slots::slot(layout::key(ask.session).as_bytes());
+        let key = layout::key(ask.session);
+        // Where there is one server only, nobody asks for it.
+        let slot = match self.settings.is_cluster {
+            true => slots::slot(key.as_bytes()),
+            false => 0,
+        };
         let (mut pause, mut hops) = (PAUSES.0, 0);
         let mut redirect = None;
         loop {
@@ -124,7 +152,7 @@ impl Runner {
                 None => self.primary(slot).await.map(|address| (address, false)),
             };
             let answer = match aim {
-                Ok((address, asks)) => self.attempt(&address, asks, ask, trace).await,
+                Ok((address, asks)) => self.attempt(&address, asks, &key, ask, trace).await,
                 Err(fault) => Err(fault),
             };
             let fault = match answer {

@@ -18,17 +18,29 @@ impl Script {
 }
 
 macro_rules! script {
-    ($name:ident, $file:literal) => {
+    ($name:ident, $($file:literal),+) => {
         pub(super) static $name: Script = Script {
-            text: concat!(include_str!("common.lua"), include_str!($file)),
+            text: concat!($(include_str!($file)),+),
             hash: LazyLock::new(|| redis::Script::new($name.text).get_hash().into()),
         };
     };
 }
 
-script!(CLEAR, "clear.lua");
-script!(FIELD, "field.lua");
-script!(HEADS, "heads.lua");
-script!(READ, "read.lua");
-script!(RECORD, "record.lua");
-script!(WRITE, "write.lua");
+script!(CLEAR, "common.lua", "clear.lua");
+script!(HEADS, "common.lua", "heads.lua");
+script!(READ, "common.lua", "read.lua");
+script!(RECORD, "common.lua", "record.lua");
+script!(SETTLE, "settle.lua");
+script!(WRITE, "quick.lua", "common.lua", "write.lua");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{PARTITIONS_MAX, REMOVED_MAX};
+
+    #[test]
+    fn scripts_have_the_limits_of_all_engines() {
+        let limits = format!("local removed_max, partitions_max = {REMOVED_MAX}, {PARTITIONS_MAX}\n");
+        assert!(WRITE.text.contains(&limits));
+    }
+}

@@ -1,14 +1,8 @@
--- Writes a partition: checks everything, then stores; so that nothing is half done where something is wrong.
--- Arguments: an id of this very write, partition, node, epoch, version, condition, whether all is replaced, expiry, limits of the
--- partition and of the session, now, how many removed keys a partition remembers, how many partitions a session may have; then
--- for each key: key, condition, whether there is a value, value.
+-- The long way, for all that quick.lua cannot do.
 local id, name, node, reign, version = ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local condition, replaces, expiry = ARGV[7], ARGV[8] == '1', ARGV[9]
+local condition, replaces, expiry = ARGV[7], ARGV[8] == 'r', ARGV[9]
 local limit, session_limit, now = tonumber(ARGV[10]), tonumber(ARGV[11]), tonumber(ARGV[12])
-local removed_max, partitions_max = tonumber(ARGV[13]), tonumber(ARGV[14])
-local PUTS, STEP = 15, 4
--- Writes that a partition remembers, to know them when they come again.
-local RECENT = 8
+local removed_max, partitions_max = 256, 1024
 -- What ended so long ago, in milliseconds, is not there for anybody, whatever their clocks say.
 local LONG_AGO = 3600000
 
@@ -23,22 +17,32 @@ local function holds(wanted, found)
     return wanted == found
 end
 
-local fields = { '@fence', '=' .. name, '@bytes' }
-for at = PUTS, #ARGV, STEP do
-    fields[#fields + 1] = name .. '#' .. ARGV[at]
+if not found then
+    local fields = { '@fence', '=' .. name, '@bytes' }
+    for at = PUTS, #ARGV, STEP do
+        fields[#fields + 1] = name .. '@' .. ARGV[at]
+    end
+    found = get(fields)
 end
-local found = get(fields)
 local head = head_of(found[2])
 
 -- Was it stored by an earlier try, whose answer was lost?
 local oldest, remembered = nil, 0
 if is_retry and head then
-    for known, at, removed, added in string.gmatch(head.recent, '(%x+),(%d+),(%d+),(%d+);') do
-        if known == id then
-            touch()
-            return { 'done', tonumber(removed), tonumber(added) }
+    local ring = {}
+    for i = 1, RECENT do
+        ring[i] = '!' .. name .. ':' .. (i - 1)
+    end
+    for _, write in ipairs(get(ring)) do
+        if write then
+            local known, at, removed, added = string.match(write, '^(%x+ (%d+)) ?(%d*) ?(%d*)$')
+            if known == id then
+                touch()
+                return { 'done', tonumber(removed) or 0, tonumber(added) or 0 }
+            end
+            at, remembered = tonumber(at), remembered + 1
+            oldest = oldest and math.min(oldest, at) or at
         end
-        oldest, remembered = tonumber(at), remembered + 1
     end
 end
 
@@ -71,25 +75,17 @@ end
 
 -- Its keys: where each is, in which version, and how large.
 local slots, known = {}, {}
-if here then
-    local wanted, keys = {}, {}
-    for at = PUTS, #ARGV, STEP do
-        local slot = found[4 + (at - PUTS) / STEP]
-        if slot then
-            slots[ARGV[at]] = tonumber(slot)
-            wanted[#wanted + 1] = name .. ':' .. slot
-            keys[#keys + 1] = ARGV[at]
-        end
-    end
-    for i, row in ipairs(get(wanted)) do
-        local at, _, bytes = row_of(row)
-        known[keys[i]] = { at, bytes }
+for at = here and PUTS or #ARGV + 1, #ARGV, STEP do
+    local key, text = ARGV[at], found[4 + (at - PUTS) / STEP]
+    if text then
+        local old, length, place = known_of(text)
+        slots[key], known[key] = place, { old, #key + length }
     end
 end
 local bytes = here and not replaces and here.bytes or 0
 local named, removed, added = 0, 0, 0
 for at = PUTS, #ARGV, STEP do
-    local key, old, has_value = ARGV[at], known[ARGV[at]], ARGV[at + 2] == '1'
+    local key, old, has_value = ARGV[at], known[ARGV[at]], ARGV[at + 2] ~= NOWHERE
     if not holds(ARGV[at + 1], old and old[1]) then
         return { 'conflict', (at - PUTS) / STEP + 1, old and old[1] or '0' }
     end
@@ -98,7 +94,7 @@ for at = PUTS, #ARGV, STEP do
         bytes = bytes - (replaces and 0 or old[2])
     end
     if has_value then
-        bytes = bytes + #key + #ARGV[at + 3]
+        bytes = bytes + #key + tonumber(ARGV[at + 3])
         added = added + (old and 0 or 1)
     elseif old then
         removed = removed + 1
@@ -145,7 +141,7 @@ if total > session_limit then
     end
 end
 
--- From here on it is done. Rows are numbered without gaps: the last one takes the place of one that is removed.
+-- From here on it is done. Places are numbered without gaps: the last key takes the place of one that is removed.
 local set, gone = {}, {}
 local count = here and here.keys or 0
 
@@ -158,29 +154,29 @@ local function drop(field)
 end
 
 local function drop_all(other, of)
-    for i, row in ipairs(rows_of(other, of.keys)) do
-        local _, key = row_of(row)
+    for i, key in ipairs(keys_of(other, of.keys)) do
         drop(other .. ':' .. i)
+        drop(other .. '@' .. key)
         drop(other .. '#' .. key)
     end
     drop('!' .. other)
 end
 
-local function row_at(place)
-    local field = name .. ':' .. place
+local function now_in(field)
     return set[field] or redis.call('HGET', session, field)
 end
 
 local function remove(key)
     local place = slots[key]
     if place ~= count then
-        local last = row_at(count)
-        local _, moved = row_of(last)
-        put(name .. ':' .. place, last)
-        put(name .. '#' .. moved, place)
+        local moved = now_in(name .. ':' .. count)
+        local at, length = known_of(now_in(name .. '@' .. moved))
+        put(name .. ':' .. place, moved)
+        put(name .. '@' .. moved, at .. ' ' .. length .. ' ' .. place)
         slots[moved] = place
     end
     drop(name .. ':' .. count)
+    drop(name .. '@' .. key)
     drop(name .. '#' .. key)
     slots[key] = nil
     count = count - 1
@@ -188,7 +184,8 @@ end
 
 for other, of in pairs(over) do
     drop_all(other, of)
-    put('=' .. other, of.version .. ' ' .. of.version .. ' ' .. string.format('%.0f', of.expires) .. ' 0 0 ' .. of.recent)
+    put('=' .. other, of.version .. ' ' .. of.writes .. ' ' .. of.version .. ' '
+        .. string.format('%.0f', of.expires) .. ' 0 0')
     total = total - of.bytes
 end
 if is_over then
@@ -200,12 +197,12 @@ if here and (removed > 0 or added > 0) then
 end
 local is_named = {}
 for at = PUTS, #ARGV, STEP do
-    is_named[ARGV[at]] = ARGV[at + 2]
+    is_named[ARGV[at]] = ARGV[at + 2] ~= NOWHERE and 'stays' or 'goes'
 end
 if #forgotten > 0 then
     local kept = {}
     for _, one in ipairs(forgotten) do
-        if is_named[one[2]] ~= '1' then
+        if is_named[one[2]] ~= 'stays' then
             kept[#kept + 1] = one
         end
     end
@@ -213,8 +210,7 @@ if #forgotten > 0 then
 end
 if here and replaces then
     local unnamed = {}
-    for i, row in ipairs(rows_of(name, count)) do
-        local _, key = row_of(row)
+    for i, key in ipairs(keys_of(name, count)) do
         slots[key] = i
         if not is_named[key] then
             unnamed[#unnamed + 1] = key
@@ -227,15 +223,20 @@ if here and replaces then
 end
 for at = PUTS, #ARGV, STEP do
     local key = ARGV[at]
-    if ARGV[at + 2] == '1' then
+    if ARGV[at + 2] ~= NOWHERE then
         local place = slots[key]
         if not place then
             count = count + 1
             place = count
             slots[key] = place
-            put(name .. '#' .. key, place)
+            put(name .. ':' .. place, key)
         end
-        put(name .. ':' .. place, version .. ' ' .. #key .. ' ' .. key .. ARGV[at + 3])
+        put(name .. '@' .. key, version .. ' ' .. ARGV[at + 3] .. ' ' .. place)
+        if ARGV[at + 2] == FOLLOWS then
+            drop(name .. '#' .. key)
+        else
+            put(name .. '#' .. key, ARGV[at + 4])
+        end
     elseif slots[key] then
         remove(key)
         forgotten[#forgotten + 1] = { version, key }
@@ -268,15 +269,10 @@ end
 if expiry == '=' then
     expiry = here and here.expires and string.format('%.0f', here.expires) or '-'
 end
-local recent = id .. ',' .. version .. ',' .. removed .. ',' .. added .. ';'
-local kept = 1
-for one in string.gmatch(head and head.recent or '', '[^;]+;') do
-    if kept < RECENT then
-        recent, kept = recent .. one, kept + 1
-    end
-end
-put('=' .. name, version .. ' ' .. floor .. ' ' .. expiry .. ' ' .. count .. ' '
-    .. string.format('%.0f', bytes) .. ' ' .. recent)
+local writes = head and head.writes or '0'
+put('!' .. name .. ':' .. writes, id .. ' ' .. removed .. ' ' .. added)
+put('=' .. name, version .. ' ' .. (writes + 1) % RECENT .. ' ' .. floor .. ' ' .. expiry .. ' ' .. count .. ' '
+    .. string.format('%.0f', bytes))
 put('@bytes', string.format('%.0f', total))
 if not head then
     put('@names', all_names .. name .. '\n')

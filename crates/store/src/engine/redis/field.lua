@@ -1,2 +1,0 @@
--- One field of the session.
-return redis.call('HGET', session, ARGV[2])
