@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 
 /// What is written; of every other session so large that it follows its write.
 fn value(id: SessionId, version: u64) -> String {
-    let width = if id.0 % 2 == 0 { 1 } else { 5_000 };
+    let width = if id.0.is_multiple_of(2) { 1 } else { 5_000 };
     format!("{version:0width$}")
 }
 

@@ -46,10 +46,10 @@ impl Redis {
         wanted.dedup();
         let name = partition.as_str().as_bytes();
         let arguments = |cmd: &mut Cmd, _: bool| {
-            cmd.arg(&[b"=", name].concat());
+            cmd.arg([b"=", name].concat());
             for key in &wanted {
-                cmd.arg(&[name, b"@", key].concat());
-                cmd.arg(&[name, b"#", key].concat());
+                cmd.arg([name, b"@", key].concat());
+                cmd.arg([name, b"#", key].concat());
             }
         };
         let answer = self

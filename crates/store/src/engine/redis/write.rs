@@ -89,7 +89,7 @@ fn values(pipe: &mut Pipeline, write: &Write) {
         if let Some(value) = &put.value {
             let mut set = Cmd::with_capacity(4, value.len() + put.key.len() + 128);
             set.arg("HSETNX").arg(&key);
-            set.arg(&[name.as_bytes(), b"#", &put.key].concat())
+            set.arg([name.as_bytes(), b"#", &put.key].concat())
                 .arg(&value[..]);
             pipe.add_command(set);
             settle.arg(&put.key[..]);
