@@ -186,7 +186,9 @@ mod tests {
     #[test]
     fn partitions_count_by_their_declaration_and_results_by_their_name() {
         let config = foreshift_wire::Config::parse(
-            "[[session.partition]]\nname = \"game/*\"\n[[session.partition]]\nname = \"cart\"\n",
+            "[[listener]]\nname = \"web\"\naddress = \"127.0.0.1:0\"\npool = \"app\"\n\
+             [[pool]]\nname = \"app\"\n[[pool.node]]\nid = \"a\"\naddress = \"127.0.0.1:9\"\n\
+             [[session.partition]]\nname = \"game/*\"\n[[session.partition]]\nname = \"cart\"\n",
         );
         let metrics = Metrics::new(&config.unwrap().session.unwrap());
         let name = |text| PartitionName::new(text).unwrap();
