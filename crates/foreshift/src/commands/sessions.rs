@@ -2,13 +2,13 @@
 //!
 //! Values are shown only where they are asked for, and never those of secret partitions, whatever the token allows.
 
+mod stats;
+
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use foreshift_wire::{
-    EntryView, PartitionData, PartitionView, SessionId, SessionPage, SessionStats, SessionView,
-};
+use foreshift_wire::{EntryView, PartitionData, PartitionView, SessionId, SessionPage, SessionView};
 use serde::Serialize;
 
 use crate::{
@@ -52,7 +52,7 @@ pub(crate) enum Sessions {
         #[command(flatten)]
         access: Access,
     },
-    /// Show what was replayed to nodes, by partition
+    /// Show what was replayed to nodes, by partition, and what is replayed in parts, and why
     Stats {
         #[command(flatten)]
         access: Access,
@@ -100,7 +100,7 @@ pub(super) fn sessions(out: &Output, command: &Sessions) -> Result<()> {
             access.client()?.post_only(&format!("/v1/sessions/{id}/revoke"))?;
             done(out, access, *id, "revoked")
         }
-        Sessions::Stats { access } => stats(out, access),
+        Sessions::Stats { access } => stats::stats(out, access),
     }
 }
 
@@ -235,38 +235,4 @@ fn value(entry: &EntryView) -> String {
         (None, Some(text)) => format!("(about {} bytes that are no text)", text.len() / 4 * 3),
         (None, None) => String::new(),
     }
-}
-
-fn stats(out: &Output, access: &Access) -> Result<()> {
-    let stats: SessionStats = access.client()?.get("/v1/sessions/stats")?;
-    if access.remote.json {
-        return out.json(&stats);
-    }
-    let mut rows = Rows::new(&[
-        "partition",
-        ">portions",
-        ">deltas",
-        ">sent",
-        ">held",
-        ">left out",
-        ">acknowledged",
-    ]);
-    let named = stats
-        .partitions
-        .iter()
-        .map(|one| (one.name.to_string(), one.replay));
-    let others = (stats.others.portions > 0).then(|| ("(others)".to_owned(), stats.others));
-    for (name, counts) in named.chain(others) {
-        let numbers = [
-            counts.portions,
-            counts.deltas,
-            counts.bytes_sent,
-            counts.bytes_held,
-            counts.bytes_left,
-            counts.acknowledged,
-        ];
-        rows.add([name].into_iter().chain(numbers.map(|number| number.to_string())));
-    }
-    out.line(rows.text())?;
-    out.line(format!("{} bytes were not required", stats.bytes_not_required))
 }

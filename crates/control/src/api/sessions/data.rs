@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use foreshift_store::{Batch, Change, Entry, If, Part, PartitionInfo, Value};
 use foreshift_wire::{
-    EntryView, EntryWrite, PartitionData, PartitionView, PartitionWrite, Session, Version,
+    EntryView, EntryWrite, PartitionData, PartitionName, PartitionView, PartitionWrite, Session, Version,
     entries::{CONTENT_TYPE_MAX, encode_key},
 };
 
@@ -15,10 +15,15 @@ use crate::api::problem::{ApiError, Result};
 const TEXT: &str = "text/plain; charset=utf-8";
 const BYTES: &str = "application/octet-stream";
 
-pub(super) fn partition(info: PartitionInfo, config: &Session) -> PartitionView {
+/// Whether a partition is declared as secret, of whatever pool.
+pub(super) fn is_secret(name: &PartitionName, config: &Session) -> bool {
     let mut declared = config.partition.iter();
+    declared.any(|one| one.secret && one.name.matches(name))
+}
+
+pub(super) fn partition(info: PartitionInfo, config: &Session) -> PartitionView {
     PartitionView {
-        secret: declared.any(|one| one.secret && one.name.matches(&info.name)),
+        secret: is_secret(&info.name, config),
         name: info.name,
         version: info.version,
         keys: info.keys,

@@ -8,7 +8,7 @@ use foreshift_wire::{
     entries::encode_key,
 };
 
-use super::{Desk, who::Who};
+use super::{Desk, SessionStore, data, who::Who};
 use crate::api::problem::{ApiError, Result};
 
 /// What replay did since the start, by partition.
@@ -21,8 +21,11 @@ pub(super) async fn stats(State(desk): State<Desk>, Who(caller): Who) -> Result<
         let detail = "this token does not allow to see statistics; that needs access = \"admin\"";
         return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
     }
-    let sessions = &desk.store()?.sessions;
-    Ok(axum::Json(view(sessions.replay_stats(), sessions.splits())))
+    let SessionStore { sessions, config, .. } = desk.store()?;
+    let mut splits = sessions.splits();
+    // Parts are beginnings of keys, which are as secret as the partition is.
+    splits.retain(|split| caller.reads(&split.partition, data::is_secret(&split.partition, config)));
+    Ok(axum::Json(view(sessions.replay_stats(), splits)))
 }
 
 fn view(stats: ReplayStats, splits: Vec<SplitView>) -> SessionStats {
