@@ -35,10 +35,11 @@ impl State {
 
 impl SessionState for State {
     fn serving(&self, pool: &PoolName, session: SessionId, node: &NodeId) -> Serving {
-        match self.0.load().serving(pool, session, node) {
-            Served::Since(epoch) => Serving::Since(epoch),
-            Served::Revoked => Serving::Revoked,
-        }
+        serving(self.0.load().serving(pool, session, node))
+    }
+
+    fn reinstate(&self, pool: &PoolName, session: SessionId, node: &NodeId) -> Serving {
+        serving(self.0.load().reinstate(pool, session, node))
     }
 
     fn hand<'a>(&'a self, pool: &'a PoolName, session: SessionId, to: &'a NodeId) -> Later<'a, Epoch> {
@@ -81,6 +82,13 @@ impl SessionState for State {
         within: Duration,
     ) -> String {
         self.0.load().ticket(pool, session, to, required, within)
+    }
+}
+
+fn serving(served: Served) -> Serving {
+    match served {
+        Served::Since(epoch) => Serving::Since(epoch),
+        Served::Revoked => Serving::Revoked,
     }
 }
 

@@ -46,6 +46,10 @@ pub trait SessionState: fmt::Debug + Send + Sync {
     /// above all before it.
     fn hand<'a>(&'a self, pool: &'a PoolName, session: SessionId, to: &'a NodeId) -> Later<'a, Epoch>;
 
+    /// A node serves a session on, in a new reign above all before it, after a hand-over of which the store did not say what became of it. Never
+    /// waits.
+    fn reinstate(&self, pool: &PoolName, session: SessionId, node: &NodeId) -> Serving;
+
     /// What a node lacks, as far as is known, of the partitions that it requires: those that match `required`, and those that the
     /// store knows it to need. Nothing where it has them all.
     fn missing<'a>(

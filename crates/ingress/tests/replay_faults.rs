@@ -159,8 +159,17 @@ async fn a_store_that_cannot_be_had_leaves_everything_as_it_is() {
         s.stays(&["replay", "copying"]).await;
         s.store.missing_goes_wrong(None);
         s.store.hand_goes_wrong(Some(trouble));
+        let (_, before) = s.store.owner(s.cluster.session("ann")).unwrap();
         s.stays(&["fence", "fencing"]).await;
         s.store.hand_goes_wrong(None);
+        // Whether the other node became the owner is not known: the reign of before may be over.
+        s.store.log.until(&format!("reinstates n{}", s.from)).await;
+        let (owner, after) = s.store.owner(s.cluster.session("ann")).unwrap();
+        assert!(
+            owner == node_id(s.from) && after > before,
+            "{owner} {after} {before}"
+        );
+        s.store.log.take();
     }
     s.moves().await;
 }

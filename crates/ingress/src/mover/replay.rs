@@ -77,7 +77,8 @@ impl Replay {
         }
         tracing::error!(pool = %self.pool, node = %self.to, error = said,
             "the store did not give a session back to the node that serves it on");
-        match self.state.serving(&self.pool, self.session, &self.to) {
+        // Perhaps it is stored who owns it, and nobody was told: what was known before would be refused for ever.
+        match self.state.reinstate(&self.pool, self.session, &self.to) {
             crate::state::Serving::Since(epoch) => Some(epoch),
             crate::state::Serving::Revoked => None,
         }

@@ -210,6 +210,11 @@ impl SessionState for Store {
         })
     }
 
+    fn reinstate(&self, _pool: &PoolName, session: SessionId, node: &NodeId) -> Serving {
+        self.log.add(format!("reinstates {node}"));
+        Serving::Since(self.own(session, node))
+    }
+
     fn missing<'a>(
         &'a self,
         _pool: &'a PoolName,

@@ -18,6 +18,13 @@ impl Sessions {
         registry.serving(session, pool, node, || Epoch(rising.draw()))
     }
 
+    /// A node serves a session on, after a [`Sessions::hand`] of which it is not known what became of it: in a new reign, which
+    /// whoever uses the session next stores. Never waits.
+    pub fn reinstate(&self, pool: &PoolName, session: SessionId, node: &NodeId) -> Served {
+        let Inner { registry, rising, .. } = &*self.0;
+        registry.reinstate(session, pool, node, || Epoch(rising.draw()))
+    }
+
     /// Hands a session to a node: durably, and in a new reign, which is answered. What the node before writes from then on is refused.
     /// No use of the session: no timeout is renewed, and one that is over is not revived.
     pub async fn hand(&self, pool: &PoolName, session: SessionId, to: &NodeId) -> Result<Epoch, Error> {

@@ -89,6 +89,23 @@ impl Registry {
         Served::Since(epoch)
     }
 
+    /// A node serves a session on in a new reign: a later one than was known, of this node or another, may be stored.
+    pub(super) fn reinstate(
+        &self,
+        session: SessionId,
+        pool: &PoolName,
+        node: &NodeId,
+        draw: impl FnOnce() -> Epoch,
+    ) -> Served {
+        let mut shard = self.shard(session);
+        if shard.revoked.contains_key(&session) {
+            return Served::Revoked;
+        }
+        let (pool, node, epoch) = (pool.clone(), node.clone(), draw());
+        shard.reigns.put(session, Reign { pool, node, epoch });
+        Served::Since(epoch)
+    }
+
     /// A reign that was decided elsewhere, unless a later one is known.
     pub(super) fn set(&self, session: SessionId, reign: Reign) {
         let mut shard = self.shard(session);
