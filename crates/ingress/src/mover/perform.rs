@@ -182,6 +182,7 @@ impl Mover {
         let pool = &self.pools[id.0];
         let (hooks, session, epoch) = (self.hooks.clone(), id.1, active.epoch);
         let address = pool.address(&active.journey.from);
+        let name = pool.config.name.clone();
         let path = pool.config.resume_path.clone().unwrap_or_default();
         let within = pool.config.migration_deadline.get();
         let way = self.way(pool);
@@ -193,7 +194,7 @@ impl Mover {
                 if let Err(error) = hooks.give_back(&call, epoch, state).await
                     && !had_none
                 {
-                    tracing::error!(%session, %error, "a node could not be given back the state of a session");
+                    tracing::error!(pool = %name, %error, "a node could not be given back the state of a session");
                 }
             }
             Event::GivenBack
