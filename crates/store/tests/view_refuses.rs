@@ -5,7 +5,7 @@ mod serving;
 use std::time::Duration;
 
 use foreshift_store::{Tokens, view::Limits};
-use foreshift_wire::{Session, SessionAccess, SessionToken};
+use foreshift_wire::{Session, SessionAccess, SessionPartition, SessionToken};
 use redis::{RedisError, Value, cmd};
 use serving::{SESSION, View, key, open};
 use tokio::{io::AsyncReadExt, net::TcpStream};
@@ -119,6 +119,40 @@ async fn a_token_that_may_only_read_some_partitions_reads_those_alone() {
         prefix(say(&mut stranger, &["hgetall", &key("game/map")]).await),
         "NOAUTH"
     );
+}
+
+#[tokio::test]
+async fn what_was_removed_of_a_secret_is_no_refusal() {
+    let auth = SessionPartition {
+        name: "auth".parse().unwrap(),
+        pool: None,
+        max_bytes: None,
+        lifetime: None,
+        required_by: Vec::new(),
+        secret: true,
+    };
+    let config = Session {
+        partition: vec![auth],
+        ..Session::default()
+    };
+    let view = View::configured(config.clone(), open(), Limits::of(&config), None).await;
+    view.serve("a");
+    let mut client = view.client().await;
+    let auth = key("auth");
+    let say_all = [
+        (&["hset", &*auth, "a", "1", "b", "2"][..], Ok(2)),
+        (&["hget", &auth, "a"], Err("NOPERM")),
+        (&["hdel", &auth, "a"], Ok(1)),
+        (&["hdel", &auth, "b"], Ok(1)),
+        (&["hdel", &auth, "b"], Ok(0)),
+    ];
+    for (words, expected) in say_all {
+        match (say(&mut client, words).await, expected) {
+            (Ok(found), Ok(count)) => assert_eq!(found, Value::Int(count), "{words:?}"),
+            (found, Err(expected)) => assert_eq!(prefix(found), expected, "{words:?}"),
+            (found, expected) => panic!("{words:?}: {found:?} where {expected:?}"),
+        }
+    }
 }
 
 #[tokio::test]

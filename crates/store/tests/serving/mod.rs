@@ -40,7 +40,16 @@ impl View {
     }
 
     pub(crate) async fn over(tokens: Tokens, limits: Limits, tls: Option<Tls>) -> Self {
-        let sessions = Sessions::over(Arc::new(Memory::default()), Default::default());
+        Self::configured(Session::default(), tokens, limits, tls).await
+    }
+
+    pub(crate) async fn configured(
+        config: Session,
+        tokens: Tokens,
+        limits: Limits,
+        tls: Option<Tls>,
+    ) -> Self {
+        let sessions = Sessions::over(Arc::new(Memory::default()), config);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = watch::channel(false);

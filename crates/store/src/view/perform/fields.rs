@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 
-use super::{ATTEMPTS, Batch, Call, Change, Entry, Error, Expiry, If, Reply, Select, Value, overtaken};
+use super::{
+    ATTEMPTS, Batch, Call, Change, Entry, Error, Expiry, If, Refusal, Reply, Select, Value, overtaken,
+};
 use crate::view::command::{Scan, integer};
 
 impl Call<'_> {
@@ -83,15 +85,20 @@ impl Call<'_> {
         };
         let removed = self.write_if(batch).await?.map_or(0, |written| written.removed);
         if removed > 0 {
-            self.forget_the_end_of_nothing().await?;
+            self.forget_the_end_of_nothing().await.map_err(half_done)?;
         }
         Ok(Reply::Int(removed.into()))
     }
 
     /// A partition that lost its last field begins anew with the next one, without the time when it was to end.
     async fn forget_the_end_of_nothing(&self) -> Result<(), Error> {
-        let part = self.any_head().await?;
-        if part.is_some_and(|head| head.keys == 0 && head.expires_ms.is_some()) {
+        let is_to_end = match self.any_head().await {
+            Ok(head) => head.is_some_and(|head| head.keys == 0 && head.expires_ms.is_some()),
+            // It may write what it may not read; the condition tells as well.
+            Err(Error::Refused(Refusal::Forbidden { .. })) => true,
+            Err(error) => return Err(error),
+        };
+        if is_to_end {
             let nothing = Batch {
                 condition: If::Absent,
                 expiry: Expiry::Never,
@@ -136,6 +143,17 @@ impl Call<'_> {
             expiry: Expiry::Never,
         };
         Ok(self.write_if(nothing).await?.is_some())
+    }
+}
+
+/// The fields are removed, whatever comes after.
+fn half_done(error: Error) -> Error {
+    match error {
+        Error::Unavailable { detail, .. } => Error::Unavailable {
+            detail,
+            unknown: true,
+        },
+        other => other,
     }
 }
 
