@@ -45,8 +45,8 @@ impl Sessions {
         self.0.endings.subscribe()
     }
 
-    /// To be called before its reign is forgotten.
-    pub(super) fn tell_ending(&self, session: SessionId, record: Option<&Record>, why: Ending) {
+    /// What is to be told of an ending. To be called before its reign is forgotten.
+    pub(super) fn ended(&self, session: SessionId, record: Option<&Record>, why: Ending) -> Ended {
         let reign = self.0.registry.get(session);
         let last = record.map_or(0, |record| record.epoch.0);
         let (pool, owner, last) = match (reign, record) {
@@ -56,13 +56,17 @@ impl Sessions {
         };
         let mut copies = self.holders(session);
         copies.extend(owner.filter(|owner| !copies.contains(owner)));
-        let ended = Ended {
+        Ended {
             session,
             why,
             pool,
             epoch: Epoch(self.0.rising.above(last)),
             copies,
-        };
+        }
+    }
+
+    /// To be called once its reign is forgotten: who hears of it asks who serves the session now.
+    pub(super) fn tell_ending(&self, ended: Ended) {
         // Where nobody listens nobody need know.
         let _ = self.0.endings.send(ended);
     }
@@ -86,9 +90,10 @@ impl Sessions {
                 _ => {}
             }
             if found.is_none() || self.clear(session, found.clone(), None).await? {
-                self.tell_ending(session, found.as_ref(), Ending::Ended);
+                let ended = self.ended(session, found.as_ref(), Ending::Ended);
                 self.0.registry.forget(session);
                 self.forget_replay(session);
+                self.tell_ending(ended);
                 return Ok(());
             }
         }
@@ -120,8 +125,9 @@ impl Sessions {
             let until = now.saturating_add(self.0.lifetime.absolute_ms);
             let next = tombstone(found.as_ref(), Epoch(self.0.rising.draw()), now, until);
             if self.clear(session, found.clone(), Some(next)).await? {
-                self.tell_ending(session, found.as_ref(), Ending::Revoked);
+                let ended = self.ended(session, found.as_ref(), Ending::Revoked);
                 self.0.registry.revoke(session, until);
+                self.tell_ending(ended);
                 return Ok(());
             }
         }

@@ -82,7 +82,7 @@ impl Sessions {
         if self.clear(session, Some(record.clone()), None).await? {
             swept.ended += 1;
             if !was_revoked {
-                self.tell_ending(session, Some(&record), ending);
+                self.tell_ending(self.ended(session, Some(&record), ending));
             }
         }
         Ok(())
