@@ -52,6 +52,11 @@ impl<K: Eq + Hash, V> Generations<K, V> {
         self.old.clear();
     }
 
+    /// All keys, in no order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &K> {
+        self.young.keys().chain(self.old.keys())
+    }
+
     fn make_room(&mut self) {
         if self.young.len() >= self.half {
             self.old = std::mem::take(&mut self.young);

@@ -199,6 +199,9 @@ impl Serving {
                 return false;
             }
         };
+        if let Some(store) = &self.store {
+            store.settle().await;
+        }
         let events = match self.running.take() {
             Some(Control { handle, meta }) => {
                 let ended = handle.shutdown().await;

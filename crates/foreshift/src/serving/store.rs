@@ -34,6 +34,8 @@ use crate::{commands::Read, state::State};
 
 /// How often the files of `session.tls` are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// Time to store who serves what before another process takes over.
+const SETTLE_WITHIN: Duration = Duration::from_secs(3);
 /// Pause between two tries to open the store again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Threads at most; the work is short.
@@ -202,6 +204,13 @@ impl Store {
             address: again(&self.sockets.address)?,
             redis_view: again(&self.sockets.redis_view)?,
         })
+    }
+
+    /// Stores who serves what, as far as only this process knows it, for the one that takes over.
+    pub(super) async fn settle(&self) {
+        let sessions = self.state.sessions();
+        let settled = sessions.settle(SETTLE_WITHIN).await;
+        tracing::debug!(settled, "sessions that are served are in the store");
     }
 
     /// Answers what was asked, and closes the store: from now on another process may have it. The sockets stay open.

@@ -78,6 +78,13 @@ impl Tickets {
         (given.session == session && now < ends).then_some(given)
     }
 
+    /// A token is good once more, for what it was given for: nothing could be fetched with it. For as long as before at most.
+    pub(crate) fn give_back(&self, token: &str, given: Redeemed, within: Duration, now: Instant) {
+        let mut table = self.lock();
+        table.make_room(now);
+        table.insert(hash(token), given, now + within);
+    }
+
     /// The session ended.
     pub(crate) fn end(&self, session: SessionId) {
         self.lock().end(session, |_| true);
@@ -164,6 +171,16 @@ mod tests {
         }
         assert_eq!(tickets.redeem(SessionId(1), "", start), None);
         assert_eq!(tickets.count(), 0);
+    }
+
+    #[test]
+    fn a_token_that_is_given_back_is_good_once_more() {
+        let (tickets, now) = (Tickets::default(), Instant::now());
+        let token = tickets.issue(given(1, "a"), WITHIN, now);
+        let redeemed = tickets.redeem(SessionId(1), &token, now).unwrap();
+        tickets.give_back(&token, redeemed, WITHIN, now);
+        assert_eq!(tickets.redeem(SessionId(1), &token, now), Some(given(1, "a")));
+        assert_eq!(tickets.redeem(SessionId(1), &token, now), None);
     }
 
     #[test]

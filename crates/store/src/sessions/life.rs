@@ -2,6 +2,10 @@
 
 use foreshift_wire::{Epoch, NodeId, PoolName, SessionAccess, SessionId};
 use rand::Rng;
+use tokio::{
+    task::JoinSet,
+    time::{Duration, Instant, timeout_at},
+};
 
 use super::{
     Caller, Inner, Served, SessionInfo, Sessions, partitions::too_fast, records::ATTEMPTS, registry::Reign,
@@ -10,6 +14,9 @@ use crate::{
     Error, Refusal,
     engine::{Cursor, Record},
 };
+
+/// Records that are looked at together when a process is about to be replaced.
+const SETTLED_AT_ONCE: usize = 512;
 
 impl Sessions {
     /// The ingress serves a session by this node from now on. Never waits.
@@ -66,6 +73,29 @@ impl Sessions {
         let (pool, node) = (pool.clone(), node.clone());
         self.0.registry.set(session, Reign { pool, node, epoch });
         epoch
+    }
+
+    /// Has the record of each session that is served say so, as far as that was known in this process only: for another one that
+    /// takes over, while nodes go on to write for connections of this one. How many records were looked at; the others, where `within`
+    /// is over before, are known to the next process once a request of theirs comes through it.
+    pub async fn settle(&self, within: Duration) -> usize {
+        let until = Instant::now() + within;
+        let mut waiting = self.0.registry.served().into_iter();
+        let (mut tasks, mut done) = (JoinSet::new(), 0);
+        loop {
+            while tasks.len() < SETTLED_AT_ONCE
+                && Instant::now() < until
+                && let Some(session) = waiting.next()
+            {
+                let sessions = self.clone();
+                // The record follows the reign whenever it is looked at. What ended or was revoked meanwhile needs none.
+                tasks.spawn(async move { sessions.info(&Caller::own(), session).await.is_ok() });
+            }
+            match timeout_at(until, tasks.join_next()).await {
+                Ok(Some(_)) => done += 1,
+                Ok(None) | Err(_) => return done,
+            }
+        }
     }
 
     /// Makes a session; its id is of the system's generator.

@@ -119,6 +119,16 @@ impl Registry {
         self.shard(session).reigns.get(&session).cloned()
     }
 
+    /// All sessions that are served, as far as is known.
+    pub(super) fn served(&self) -> Vec<SessionId> {
+        let mut served = Vec::new();
+        for shard in &self.0 {
+            let shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
+            served.extend(shard.reigns.keys().copied());
+        }
+        served
+    }
+
     pub(super) fn forget(&self, session: SessionId) {
         self.shard(session).reigns.remove(&session);
     }

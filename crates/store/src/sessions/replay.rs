@@ -15,6 +15,9 @@ use crate::{
     replay::{Known, Needs, Portion, Pulled, Redeemed, ReplayStats, Tell, Told, pack, tell},
 };
 
+/// How long a token with which nothing could be fetched is good once more.
+const AGAIN_WITHIN: Duration = Duration::from_secs(30);
+
 impl Sessions {
     /// What a node lacks of the partitions that it requires: those that match `required`, and those that are declared as required by
     /// it. Nothing of what it holds already; a change where it holds an earlier version, and one without entries where it held this one
@@ -98,6 +101,22 @@ impl Sessions {
             verb: "fetch",
             partition: "this session: it is unknown, was used before, or came too late".into(),
         })
+    }
+
+    /// A token is good once more, for a short while: the store could not be read. Not where the session moved on meanwhile.
+    pub fn give_back(&self, token: &str, redeemed: Redeemed) {
+        let serves = self
+            .0
+            .registry
+            .get(redeemed.session)
+            .is_none_or(|reign| reign.node == redeemed.node);
+        if serves {
+            let now = Instant::now();
+            self.0
+                .replay
+                .tickets
+                .give_back(token, redeemed, AGAIN_WITHIN, now);
+        }
     }
 
     /// All that a node lacks of the session that its token is for, beside the versions that it says it holds whole. `may_compress`

@@ -51,7 +51,16 @@ pub(super) async fn pull(
         ApiError::new(StatusCode::UNAUTHORIZED, detail).header(header::WWW_AUTHENTICATE, scheme)
     })?;
     let redeemed = sessions.redeem(id, token).map_err(foreshift_store::Error::from)?;
-    let pulled = sessions.pull(&redeemed, &held, takes_zstd(&headers)).await?;
+    let pulled = match sessions.pull(&redeemed, &held, takes_zstd(&headers)).await {
+        Ok(pulled) => pulled,
+        Err(error) => {
+            // Nothing was fetched with it, and the answer is to try again.
+            if matches!(error, foreshift_store::Error::Unavailable { .. }) {
+                sessions.give_back(token, redeemed);
+            }
+            return Err(error.into());
+        }
+    };
     let digest = HeaderValue::from_str(&content_digest(&pulled.body)).expect("Base64 is allowed in headers");
     let about = [
         (
