@@ -71,13 +71,13 @@ impl Seasonal {
     fn observe(&mut self, y: f64) {
         let level = f64::from(self.levels[self.slot]);
         if level.is_nan() {
-            self.levels[self.slot] = (y - self.expected_deviation()) as f32;
+            self.levels[self.slot] = single(y - self.expected_deviation());
             self.deviation.update(None);
             return;
         }
         let gain = LEVEL_GAIN.max(1.0 / f64::from(self.cycles + 1));
         let unexpected = y - level - self.expected_deviation();
-        self.levels[self.slot] = (level + gain * unexpected) as f32;
+        self.levels[self.slot] = single(level + gain * unexpected);
         self.deviation.update(Some(y - level));
     }
 
@@ -103,6 +103,12 @@ impl Seasonal {
             .find(|level| !level.is_nan())
             .map_or(0.0, f64::from)
     }
+}
+
+/// In single precision, and never infinite: an expectation may be some times larger than what was believed.
+fn single(level: f64) -> f32 {
+    let most = f64::from(f32::MAX);
+    level.clamp(-most, most) as f32
 }
 
 impl Forecaster for Seasonal {
